@@ -1,0 +1,18 @@
+"""What can go wrong while text is linked.
+
+LinkingError
+├── PipelineError   the spaCy pipeline is not there or does not fit
+└── GoldError       a gold file for evaluation cannot be read
+"""
+
+
+class LinkingError(Exception):
+    """Root of all errors of this package; its text is one line for the user."""
+
+
+class PipelineError(LinkingError):
+    """A spaCy pipeline cannot be loaded or has no entity recogniser."""
+
+
+class GoldError(LinkingError):
+    """A gold file is not what the evaluation reads."""

@@ -1,0 +1,51 @@
+"""What can go wrong above the pipeline, and the tuple of everything the CLI shows as one line.
+
+MekbError
+├── ConfigError    a configuration file or a --set is wrong
+├── SourceError    input data cannot be read as what it claims to be
+├── StoreError     the store is locked, foreign, damaged, or a table breaks its contract
+├── UnknownError   a user, item, entity or model that is not there
+├── OutputError    an output exists or cannot be written
+└── BundleError    a bundle is incomplete, altered or of another version
+"""
+
+from alias_tables.errors import AliasTableError
+from entity_linking.errors import LinkingError
+from training.errors import TrainingError
+
+
+class MekbError(Exception):
+    """Root of all errors of this package; its text is one line for the user."""
+
+
+class ConfigError(MekbError):
+    """A configuration names an unknown key or a value that is not allowed."""
+
+
+class SourceError(MekbError):
+    """Input data cannot be read as what it claims to be."""
+
+
+class StoreError(MekbError):
+    """The store cannot be opened, or a table in it breaks its contract."""
+
+
+class UnknownError(MekbError):
+    """Something was asked for by a name that is not there."""
+
+
+class OutputError(MekbError):
+    """An output exists already or cannot be written."""
+
+
+class BundleError(MekbError):
+    """A bundle is incomplete, altered or of another version."""
+
+
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (
+    AliasTableError,
+    LinkingError,
+    TrainingError,
+    MekbError,
+)
+"""What the CLI prints as one line, without a traceback."""

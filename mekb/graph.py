@@ -1,0 +1,58 @@
+"""One user's MeKB as an object: interests with their weights, each with the evidence it came from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One mention (or one named attribute) of one item the user liked."""
+
+    item: str
+    """The item's external id."""
+    domain: str
+    title: str
+    """The item's title."""
+    field: str
+    """ "title" or "text" for a mention; "brand", "categories" or "product" for a custom entity."""
+    start: int
+    stop: int
+    surface: str
+    score: float
+    """P(e|m) of the link; 1.0 for a custom entity."""
+
+
+@dataclass(frozen=True)
+class Interest:
+    """One entity of a user's MeKB (paper 002, eqs. 4-7)."""
+
+    entity_id: int
+    title: str
+    label: str
+    kind: str
+    n_items: int
+    """k: interactions with an item that holds the entity."""
+    n_users: int
+    """n_e: users who have the entity."""
+    tf: float
+    """s(k) times the kind's multiplier."""
+    idf: float
+    weight: float
+    """tf * idf over the user's sum; a user's weights sum to 1."""
+    rank: int
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def qid(self) -> str | None:
+        """The Wikidata id, or None for an entity that has none."""
+        return f"Q{self.entity_id}" if self.kind == "wikidata" and self.entity_id < 2_000_000_000 else None
+
+
+@dataclass(frozen=True)
+class UserGraph:
+    """A user and their interests by falling weight; empty when nothing could be linked."""
+
+    user: str
+    """The user's external id."""
+    interests: tuple[Interest, ...]
+    run_id: str | None = None
+    """The run that scored it, for provenance."""

@@ -1,0 +1,135 @@
+"""The tables this package writes, and the catalogue of all tables of a store.
+
+Tables of the lower floors are declared where they are written and only listed here.
+"""
+
+import pyarrow as pa
+
+from alias_tables.schema import ALIASES, ENTITIES, table_schema
+from entity_linking.schema import ITEM_ENTITIES, MENTIONS
+
+ITEMS = table_schema(
+    [
+        pa.field("item_id", pa.uint32(), nullable=False),
+        pa.field("external_id", pa.string(), nullable=False),
+        pa.field("domain", pa.string(), nullable=False),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("brand", pa.string()),
+        pa.field("categories", pa.list_(pa.string()), nullable=False),
+    ],
+    key=["item_id"],
+    sort=["item_id"],
+    checks={
+        "external_id_unique_in_domain": "select domain, external_id from items"
+        " group by domain, external_id having count(*) > 1",
+    },
+)
+
+USERS = table_schema(
+    [
+        pa.field("user_id", pa.uint32(), nullable=False),
+        pa.field("external_id", pa.string(), nullable=False),
+    ],
+    key=["user_id"],
+    sort=["user_id"],
+    checks={
+        "external_id_unique": "select external_id from users group by external_id having count(*) > 1",
+    },
+)
+
+INTERACTIONS = table_schema(
+    [
+        pa.field("user_id", pa.uint32(), nullable=False),
+        pa.field("item_id", pa.uint32(), nullable=False),
+        pa.field("at", pa.timestamp("us")),
+        pa.field("rating", pa.float32()),
+        pa.field("positive", pa.bool_(), nullable=False),
+    ],
+    key=["user_id", "item_id"],
+    sort=["user_id", "item_id"],
+    checks={
+        "user_known": "select * from interactions anti join users using (user_id)",
+        "item_known": "select * from interactions anti join items using (item_id)",
+        "rating_finite": "select * from interactions where rating is not null and not isfinite(rating)",
+    },
+)
+"""One row a (user, item): duplicates of an import are merged by its policy, and counted."""
+
+CUSTOM_ENTITIES = table_schema(
+    list(ENTITIES),
+    key=["entity_id"],
+    sort=["entity_id"],
+    checks={"title_not_empty": "select * from custom_entities where title = ''"},
+)
+"""Entities the data set itself names (brands, categories, products), beside those of the alias table."""
+
+USER_ENTITY = table_schema(
+    [
+        pa.field("user_id", pa.uint32(), nullable=False),
+        pa.field("entity_id", pa.uint32(), nullable=False),
+        pa.field("n_items", pa.uint32(), nullable=False),
+        pa.field("tf", pa.float64(), nullable=False),
+        pa.field("idf", pa.float64(), nullable=False),
+        pa.field("weight", pa.float64(), nullable=False),
+        pa.field("rank", pa.uint32(), nullable=False),
+        pa.field("first_at", pa.timestamp("us")),
+        pa.field("last_at", pa.timestamp("us")),
+    ],
+    key=["user_id", "entity_id"],
+    sort=["user_id", "entity_id"],
+    checks={
+        "weight_positive": "select * from user_entity where not (weight > 0 and weight <= 1 + 1e-9)",
+        "weights_sum_to_one": "select user_id, sum(weight) as total from user_entity"
+        " group by user_id having abs(sum(weight) - 1) > 1e-6",
+        "user_known": "select * from user_entity anti join users using (user_id)",
+    },
+)
+"""The MeKB: one row an interest. `tf` is s(k) times the kind's multiplier; `weight` is tf * idf over the
+user's sum (paper 002, eqs. 4-7)."""
+
+PROFILES = table_schema(
+    [
+        pa.field("user_id", pa.uint32(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("n_entities", pa.uint32(), nullable=False),
+        pa.field("n_cut", pa.uint32(), nullable=False),
+    ],
+    key=["user_id"],
+    sort=["user_id"],
+    checks={"text_not_empty": "select * from profiles where text = ''"},
+)
+
+RUNS = table_schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("config", pa.string(), nullable=False),
+        pa.field("inputs", pa.string(), nullable=False),
+        pa.field("outputs", pa.string(), nullable=False),
+        pa.field("code", pa.string(), nullable=False),
+        pa.field("seed", pa.int64()),
+        pa.field("started_at", pa.timestamp("us"), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),
+        pa.field("host", pa.string(), nullable=False),
+    ],
+    key=["run_id"],
+    sort=["started_at"],
+    checks={},
+)
+"""One row a finished stage; `config`, `inputs` and `outputs` are JSON objects."""
+
+CATALOGUE = {
+    "entities": ENTITIES,
+    "aliases": ALIASES,
+    "items": ITEMS,
+    "users": USERS,
+    "interactions": INTERACTIONS,
+    "mentions": MENTIONS,
+    "item_entities": ITEM_ENTITIES,
+    "custom_entities": CUSTOM_ENTITIES,
+    "user_entity": USER_ENTITY,
+    "profiles": PROFILES,
+    "runs": RUNS,
+}
+"""Every table a store may hold, in the order of the pipeline."""

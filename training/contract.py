@@ -1,0 +1,153 @@
+"""The contract all recommenders share.
+
+A model is given a `Dataset` and learns; it is given a `UserBatch` and scores every item of the target
+domain. A user never seen in training is an ordinary user: a history (which may be empty) and, for the
+models that read text, a profile. What a model cannot judge is NaN, never 0.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float32, UInt32
+from scipy.sparse import csr_array
+
+from training.config import ModelConfig
+from training.dataset import Dataset, History
+
+
+class Need(StrEnum):
+    """What a model must be given about a user or an item; declared, not discovered."""
+
+    HISTORY = "history"
+    """Some interaction in any domain seen in training."""
+    KNOWN_USER = "known_user"
+    """The user was in the training data."""
+    PROFILE = "profile"
+    """A profile text that is not empty."""
+    ITEM_TEXT = "item_text"
+    """Titles of the target items."""
+    RATINGS = "ratings"
+    """Graded feedback, not only positives."""
+
+
+@dataclass(frozen=True)
+class UserBatch:
+    """Users to be judged."""
+
+    ids: UInt32[np.ndarray, "users"]
+    history: History
+    """Domain -> (users, items of the domain)."""
+    profiles: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a long job, for whoever shows it."""
+
+    stage: str
+    done: int
+    total: int
+    note: str = ""
+
+
+def ignore_progress(progress: Progress) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """How to train, apart from what is trained."""
+
+    seed: int = 0
+    device: str = "cpu"
+    precision: str = "32-true"
+    """A precision of Lightning Fabric: "32-true" or "bf16-mixed"."""
+    folder: Path | None = None
+    """Where checkpoints and metrics of this fit may be written; None writes nothing."""
+    on_progress: Callable[[Progress], None] = ignore_progress
+
+    def generator(self) -> np.random.Generator:
+        """Return a fresh random generator of this context's seed."""
+        return np.random.default_rng(self.seed)
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What happened in training."""
+
+    seconds: float
+    losses: tuple[float, ...] = ()
+    """Mean training loss of each epoch."""
+    validation: tuple[Mapping[str, float], ...] = ()
+    """Metrics on the validation users after each epoch."""
+    chosen_epoch: int | None = None
+    """The epoch (from 1) whose weights were kept, by validation."""
+    notes: tuple[str, ...] = field(default=())
+
+
+class Recommender(ABC):
+    """A model that scores the target domain's items for any user."""
+
+    name: ClassVar[str]
+    """The registry's name."""
+    paper: ClassVar[str]
+    """Where the model comes from: authors, title, venue, year."""
+    needs: ClassVar[frozenset[Need]]
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
+
+    @abstractmethod
+    def fit(self, data: Dataset, context: FitContext) -> FitReport:
+        """Learn from training rows; a second fit starts anew.
+
+        Raises:
+            DatasetError: the data lack what the model needs.
+        """
+
+    @abstractmethod
+    def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
+        """Return a score for every target item; NaN where the model has no ground to judge."""
+
+    @abstractmethod
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Return all that was learned, as arrays."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
+        """Take back what `state` and `assets` gave; scores are then the same."""
+
+    def assets(self) -> Mapping[str, bytes]:
+        """Return files a model needs beside its arrays (a tokenizer), name -> content."""
+        return {}
+
+
+class VectorRecommender(Recommender):
+    """A model whose score is a dot product, so that an index can serve it."""
+
+    @abstractmethod
+    def item_vectors(self) -> Float32[np.ndarray, "items dim"]:
+        """Return one vector a target item."""
+
+    @abstractmethod
+    def user_vectors(self, users: UserBatch) -> Float32[np.ndarray, "users dim"]:
+        """Return one vector a user; a row of NaN where the user cannot be judged."""
+
+    def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
+        """Return user vectors times item vectors."""
+        return self.user_vectors(users) @ self.item_vectors().T
+
+
+def empty_history(n_users: int, items: Mapping[str, int]) -> dict[str, csr_array]:
+    """Return histories of `n_users` users who did nothing; `items` gives each domain's size."""
+    return {
+        domain: csr_array((n_users, n_items), dtype=np.float32) for domain, n_items in items.items()
+    }
