@@ -1,0 +1,204 @@
+"""Where mentions may stand: three detectors, each proposing spans of one text, best first.
+
+- `title_proposals`: the whole title, under each of its readings (titles only).
+- `ner_proposals`: what a spaCy pipeline calls a name (paper 002, section 3.1.2, English).
+- `dictionary_proposals`: the longest phrases of the text that the alias table knows (ibid., Chinese), where
+  the link probability says that people write them to name something.
+
+A proposal holds offsets into the **original** text and the cleaned string to look up. Proposals may
+overlap; the linker lets them stand in the order given here (within a detector: longest first, then leftmost)
+as long as nothing stands there yet. spaCy is imported only when a pipeline is loaded.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from alias_tables.lookup import AliasIndex, Match
+from alias_tables.surface import folded_key, tokens
+from entity_linking.config import LinkConfig, reaches
+from entity_linking.errors import PipelineError
+from entity_linking.text import CleanText, TitleParts
+
+Detector = Literal["title", "ner", "dictionary"]
+
+_UPSTREAM = frozenset({"tok2vec", "transformer", "curated_transformer"})
+_ARTICLE = re.compile(r"(?:the|a|an)\s+(?=\S)", re.IGNORECASE)
+_POSSESSIVE = re.compile(r"['\u2019]s$", re.IGNORECASE)
+_JOINS = "'\u2019-."
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A span that may be a mention.
+
+    Attributes:
+        start: Where it begins in the original text, in code points.
+        stop: Where it ends there, exclusive.
+        key: What to look up for it.
+        detector: Who proposes it.
+        label: The label of the NER, None from other detectors.
+    """
+
+    start: int
+    stop: int
+    key: str
+    detector: Detector
+    label: str | None = None
+
+
+def title_proposals(parts: TitleParts) -> list[Proposal]:
+    """Return the whole title under each of its readings, most literal first."""
+    return [
+        Proposal(reading.start, reading.stop, reading.key, "title") for reading in parts.readings
+    ]
+
+
+def ner_proposals(clean: CleanText, entities: Iterable[tuple[int, int, str]]) -> list[Proposal]:
+    """Return the entities of a text as proposals; each also without a leading article and a final 's.
+
+    Args:
+        clean: The text the pipeline read.
+        entities: Start and stop in `clean.text`, and label.
+    """
+    proposals = [
+        Proposal(*clean.origin(start, stop), clean.text[start:stop], "ner", label)
+        for first, last, label in entities
+        for start, stop in _trimmings(clean.text, first, last)
+    ]
+    return _longest_first(proposals)
+
+
+def _trimmings(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """A name as found and without what a sentence hangs on it: "the Shining's" is "Shining"."""
+    name = text[start:stop]
+    start, stop = start + len(name) - len(name.lstrip()), start + len(name.rstrip())
+    if start >= stop:
+        return
+    possessive = _POSSESSIVE.search(text, start, stop)
+    bare = stop if possessive is None else possessive.start()
+    article = _ARTICLE.match(text, start, bare)
+    after = start if article is None else article.end()
+    yield from dict.fromkeys(
+        (first, last)
+        for first, last in ((start, stop), (start, bare), (after, stop), (after, bare))
+        if first < last
+    )
+
+
+def dictionary_proposals(index: AliasIndex, clean: CleanText, config: LinkConfig) -> list[Proposal]:
+    """Return what the alias table knows of a text and the thresholds let pass."""
+    stop_phrases = frozenset(config.stop_phrases)
+    return _longest_first(
+        Proposal(*clean.origin(match.start, match.stop), match.surface, "dictionary")
+        for match in index.matches(clean.text)
+        if _is_mention(match, config) and folded_key(match.surface) not in stop_phrases
+    )
+
+
+def _is_mention(match: Match, config: LinkConfig) -> bool:
+    """Whether people write this phrase to name something, as far as the table tells."""
+    if not reaches(match.prior, config.min_prior):
+        return False
+    if match.link_prob is not None:
+        return reaches(match.link_prob, config.min_link_prob)
+    if match.surface[:1].islower():
+        return False
+    return _n_words(match.surface) >= config.min_words_uncounted
+
+
+def _n_words(surface: str) -> int:
+    """Words of a surface; "O'Brien" is one, and so is each sign of a script without spaces."""
+    return sum(
+        surface[start].isalnum() and surface[max(0, start - 1)] not in _JOINS
+        for start, _ in tokens(surface)
+    )
+
+
+def _longest_first(proposals: Iterable[Proposal]) -> list[Proposal]:
+    """Longest key first, then leftmost."""
+    return sorted(proposals, key=lambda span: (-len(span.key), span.start))
+
+
+class Recogniser:
+    """The entity recogniser of a spaCy pipeline, with everything it does not need switched off."""
+
+    def __init__(self, pipeline: str, labels: Sequence[str], batch_size: int) -> None:
+        """Load a pipeline.
+
+        Args:
+            pipeline: Name of an installed pipeline, or its folder.
+            labels: The entity labels to keep.
+            batch_size: Texts per batch.
+
+        Raises:
+            PipelineError: The pipeline is missing, finds no entities, or knows none of the labels.
+        """
+        self._nlp = _load(pipeline)
+        self._labels = frozenset(labels)
+        self._batch_size = batch_size
+        recognisers = [name for name in self._nlp.pipe_names if _sets_entities(self._nlp, name)]
+        if not recognisers:
+            found = ", ".join(self._nlp.pipe_names) or "nothing"
+            raise PipelineError(
+                f"spaCy pipeline {pipeline!r} has no entity recogniser, only: {found}"
+            )
+        known = {label for name in recognisers for label in _labels(self._nlp, name)}
+        if known and known.isdisjoint(self._labels):
+            raise PipelineError(
+                f"spaCy pipeline {pipeline!r} knows the labels {', '.join(sorted(known))}"
+                f" and none of ner_labels: {', '.join(sorted(self._labels))}"
+            )
+        needed = {name for name in self._nlp.pipe_names if _factory(self._nlp, name) in _UPSTREAM}
+        needed.update(recognisers)
+        self._disabled = [name for name in self._nlp.pipe_names if name not in needed]
+
+    def find(self, texts: Sequence[str]) -> list[list[tuple[int, int, str]]]:
+        """Return start, stop and label of the entities of each text, in code points of that text."""
+        docs = self._nlp.pipe(texts, batch_size=self._batch_size, disable=self._disabled)
+        return [
+            [
+                (span.start_char, span.end_char, span.label_)
+                for span in doc.ents
+                if span.label_ in self._labels
+            ]
+            for doc in docs
+        ]
+
+
+def _load(pipeline: str) -> Any:  # noqa: ANN401  spaCy is untyped here (pyproject: follow_imports = "skip")
+    """A loaded spaCy pipeline."""
+    import spacy  # noqa: PLC0415  seconds of import that only a user of pipelines pays
+
+    try:
+        return spacy.load(pipeline)
+    except OSError as error:
+        is_folder = Path(pipeline).exists() or Path(pipeline).name != pipeline
+        remedy = (
+            "expected a folder with config.cfg and meta.json, as written by nlp.to_disk"
+            if is_folder
+            else f"install it with: python -m spacy download {pipeline}"
+        )
+        raise PipelineError(f"spaCy pipeline {pipeline!r} cannot be loaded; {remedy}") from error
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise PipelineError(
+            f"spaCy pipeline {pipeline!r} does not fit this spaCy: {reason}"
+        ) from error
+
+
+def _sets_entities(nlp: Any, name: str) -> bool:  # noqa: ANN401  spaCy is untyped here
+    """Whether a component writes `doc.ents`."""
+    return "doc.ents" in nlp.get_pipe_meta(name).assigns
+
+
+def _factory(nlp: Any, name: str) -> str:  # noqa: ANN401  spaCy is untyped here
+    """What a component was made by."""
+    return str(nlp.get_pipe_meta(name).factory)
+
+
+def _labels(nlp: Any, name: str) -> tuple[str, ...]:  # noqa: ANN401  spaCy is untyped here
+    """The labels a component declares; empty if it declares none."""
+    return tuple(getattr(nlp.get_pipe(name), "labels", ()))
