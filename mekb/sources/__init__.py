@@ -1,0 +1,26 @@
+"""Readers of a user's data: files of items and interactions in, three tables and a report out.
+
+    files ──read──> text columns ──rows──> judged rows ──tables──> items, users, interactions
+
+`ImportConfig` maps columns and sets policies, `read_tables` does the import, and `describe` counts what
+a store holds, with a verdict on what that means for training.
+"""
+
+from mekb.sources.config import ImportConfig
+from mekb.sources.describe import Description, DomainOverlap, DomainSummary, describe
+from mekb.sources.report import DomainCounts, FileReport, ImportReport, Rejected
+from mekb.sources.tables import ImportedTables, read_tables
+
+__all__ = [
+    "Description",
+    "DomainCounts",
+    "DomainOverlap",
+    "DomainSummary",
+    "FileReport",
+    "ImportConfig",
+    "ImportReport",
+    "ImportedTables",
+    "Rejected",
+    "describe",
+    "read_tables",
+]
