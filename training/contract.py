@@ -15,9 +15,11 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float32, UInt32
 from scipy.sparse import csr_array
+from typing_extensions import override
 
 from training.config import ModelConfig
 from training.dataset import Dataset, History
+from training.errors import TrainingError
 
 
 class Need(StrEnum):
@@ -39,7 +41,7 @@ class Need(StrEnum):
 class UserBatch:
     """Users to be judged."""
 
-    ids: UInt32[np.ndarray, "users"]
+    ids: UInt32[np.ndarray, " users"]
     history: History
     """Domain -> (users, items of the domain)."""
     profiles: list[str] | None = None
@@ -101,6 +103,11 @@ class Recommender(ABC):
     paper: ClassVar[str]
     """Where the model comes from: authors, title, venue, year."""
     needs: ClassVar[frozenset[Need]]
+    config_type: ClassVar[type[ModelConfig]]
+    """The class of `config`, so that the registry can build it from a mapping."""
+
+    item_ids: UInt32[np.ndarray, " items"] | None = None
+    """Stored ids of the target items, in the order of the scores; None before `fit` or `restore`."""
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
@@ -119,7 +126,11 @@ class Recommender(ABC):
 
     @abstractmethod
     def state(self) -> Mapping[str, np.ndarray]:
-        """Return all that was learned, as arrays."""
+        """Return all that was learned, as arrays, `item_ids` among them.
+
+        Raises:
+            TrainingError: the model was neither fitted nor restored.
+        """
 
     @abstractmethod
     def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
@@ -131,7 +142,7 @@ class Recommender(ABC):
 
 
 class VectorRecommender(Recommender):
-    """A model whose score is a dot product, so that an index can serve it."""
+    """A model whose score is a dot product, so that an index of inner products can serve it."""
 
     @abstractmethod
     def item_vectors(self) -> Float32[np.ndarray, "items dim"]:
@@ -141,13 +152,21 @@ class VectorRecommender(Recommender):
     def user_vectors(self, users: UserBatch) -> Float32[np.ndarray, "users dim"]:
         """Return one vector a user; a row of NaN where the user cannot be judged."""
 
+    @override
     def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
         """Return user vectors times item vectors."""
-        return self.user_vectors(users) @ self.item_vectors().T
+        scores: np.ndarray = self.user_vectors(users) @ self.item_vectors().T
+        return scores
+
+
+def not_fitted(model: Recommender) -> TrainingError:
+    """Return the error of a model that was asked for what it has not learned yet."""
+    return TrainingError(f"{model.name} has learned nothing yet: call fit() or restore() first")
 
 
 def empty_history(n_users: int, items: Mapping[str, int]) -> dict[str, csr_array]:
     """Return histories of `n_users` users who did nothing; `items` gives each domain's size."""
     return {
-        domain: csr_array((n_users, n_items), dtype=np.float32) for domain, n_items in items.items()
+        domain: csr_array(np.zeros((n_users, n_items), dtype=np.float32))
+        for domain, n_items in items.items()
     }

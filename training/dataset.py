@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Int64, UInt32
+from jaxtyping import Bool, Int64, UInt32
 from scipy.sparse import csr_array
+
+from training.errors import DatasetError
 
 History = Mapping[str, csr_array]
 """Domain -> matrix of shape (users, items of the domain); a stored value > 0 is a positive interaction."""
@@ -32,7 +34,7 @@ class Catalogue:
     """The items of one domain, in row order."""
 
     domain: str
-    item_ids: UInt32[np.ndarray, "items"]
+    item_ids: UInt32[np.ndarray, " items"]
     titles: Sequence[str]
 
     def __len__(self) -> int:
@@ -43,16 +45,20 @@ class Catalogue:
 class HeldOut:
     """Users kept out of training in the target domain, with what they really liked there."""
 
-    user_rows: Int64[np.ndarray, "held_out"]
+    user_rows: Int64[np.ndarray, " held_out"]
     positives: csr_array
     """Shape (held out, target items)."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training rows only, of every domain, over one set of users."""
+    """Training rows only, of every domain, over one set of users.
 
-    user_ids: UInt32[np.ndarray, "users"]
+    Raises:
+        DatasetError: the catalogues, the interactions and the users do not fit together.
+    """
+
+    user_ids: UInt32[np.ndarray, " users"]
     catalogues: Mapping[str, Catalogue]
     interactions: History
     """Training rows: domain -> (users, items)."""
@@ -60,6 +66,21 @@ class Dataset:
     profiles: ProfileSource | None = None
     valid: HeldOut | None = None
     """Users whose target rows choose epochs and settings; never the test users."""
+
+    def __post_init__(self) -> None:
+        if self.target not in self.catalogues:
+            raise DatasetError(
+                f"target domain {self.target!r} has no catalogue; there are {sorted(self.catalogues)}"
+            )
+        if set(self.catalogues) != set(self.interactions):
+            raise DatasetError(
+                f"catalogues of {sorted(self.catalogues)} but interactions of {sorted(self.interactions)}"
+            )
+        for domain, catalogue in self.catalogues.items():
+            expected = (len(self.user_ids), len(catalogue))
+            found = self.interactions[domain].shape
+            if found != expected:
+                raise DatasetError(f"interactions of {domain!r} have shape {found}, not {expected}")
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -70,3 +91,36 @@ class Dataset:
     def target_items(self) -> Catalogue:
         """The catalogue recommended from."""
         return self.catalogues[self.target]
+
+
+def binary(matrix: csr_array) -> csr_array:
+    """Return `matrix` with 1 for every positive interaction (stored value > 0) and nothing else.
+
+    >>> binary(csr_array(np.array([[0.0, 4.5, -1.0]]))).toarray()
+    array([[0., 1., 0.]], dtype=float32)
+    """
+    ones: csr_array = matrix.astype(np.float32)
+    ones.sum_duplicates()
+    ones.data = (ones.data > 0).astype(np.float32)
+    ones.eliminate_zeros()
+    return ones
+
+
+def counts(matrix: csr_array) -> Int64[np.ndarray, " rows"]:
+    """Return the number of stored entries of each row; of positives, after `binary`."""
+    return np.diff(matrix.indptr).astype(np.int64)
+
+
+def rows_of(matrix: csr_array) -> Int64[np.ndarray, " entries"]:
+    """Return the row of each stored entry, in storage order.
+
+    >>> rows_of(csr_array(np.array([[0, 1], [1, 1]])))
+    array([0, 1, 1])
+    """
+    return np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr)).astype(np.int64)
+
+
+def keep_entries(matrix: csr_array, kept: Bool[np.ndarray, " entries"]) -> csr_array:
+    """Return `matrix` with only the stored entries that `kept` marks, in storage order."""
+    starts = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    return csr_array((matrix.data[kept], matrix.indices[kept], starts), shape=matrix.shape)

@@ -1,0 +1,1 @@
+"""What EmbedMe is measured against: one file, one model, which names where it comes from."""

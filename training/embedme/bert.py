@@ -1,0 +1,126 @@
+"""The language model and its tokenizer; the only module that knows transformers.
+
+In: the name of an encoder, or the files an encoder was saved as. Out: a BERT without pooling head whose
+attention runs fused (SDPA, no dropout on attention weights, which would forbid the fused kernel), and a
+WordPiece tokenizer that neither cuts nor pads.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from training.encoder_files import find_encoder
+from training.errors import CheckpointError, EncoderError
+
+CONFIG_FILE = "encoder_config.json"
+TOKENIZER_FILE = "tokenizer.json"
+MODEL_TYPE = "bert"
+"""Packed rows need BERT's position ids, and profiles its [CLS] and [SEP]."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A BERT with its tokenizer, and the files that rebuild both without weights."""
+
+    bert: nn.Module
+    hidden_size: int
+    max_positions: int
+    tokenizer: Tokenizer
+    files: Mapping[str, bytes]
+    """`CONFIG_FILE` and `TOKENIZER_FILE`."""
+
+
+def load_language_model(name: str, hidden_dropout: float) -> LanguageModel:
+    """Return encoder `name` with its pretrained weights; nothing is downloaded.
+
+    Args:
+        name: "minilm", a folder, or a model in the Hugging Face cache.
+        hidden_dropout: Dropout of the hidden states while training.
+
+    Raises:
+        EncoderError: it is not here, is no BERT, or its files do not fit together.
+    """
+    folder = find_encoder(name)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        _check_type(config.model_type, name)
+        config.attention_probs_dropout_prob = 0.0
+        config.hidden_dropout_prob = hidden_dropout
+        bert = _load_weights(folder, config)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+        text = tokenizer.backend_tokenizer.to_str()
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise EncoderError(f"encoder {name!r} cannot be loaded from {folder}: {line}") from error
+    return _language_model(bert, config.to_json_string(use_diff=False), text)
+
+
+def rebuild_language_model(files: Mapping[str, bytes]) -> LanguageModel:
+    """Return the encoder that `files` describe, with weights yet to be filled in.
+
+    Raises:
+        CheckpointError: a file is missing or is not what it should be.
+    """
+    missing = sorted({CONFIG_FILE, TOKENIZER_FILE} - set(files))
+    if missing:
+        raise CheckpointError(f"encoder files are missing: {', '.join(missing)}")
+    try:
+        text = files[CONFIG_FILE].decode("utf-8")
+        settings = json.loads(text)
+        _check_type(settings["model_type"], CONFIG_FILE)
+        config = AutoConfig.for_model(**settings)
+        bert = AutoModel.from_config(config, attn_implementation="sdpa")
+        return _language_model(bert, text, files[TOKENIZER_FILE].decode("utf-8"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"encoder files cannot be read: {error}") from error
+
+
+def _check_type(model_type: str, name: str) -> None:
+    if model_type != MODEL_TYPE:
+        raise EncoderError(
+            f"encoder {name!r} is of type {model_type!r}; EmbedMe reads {MODEL_TYPE!r} only"
+        )
+
+
+def _load_weights(folder: Path, config: AutoConfig) -> nn.Module:
+    """Load the weights without a progress bar, and refuse a model with parts missing."""
+    had_bar = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        bert, report = AutoModel.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            attn_implementation="sdpa",
+        )
+    finally:
+        if had_bar:
+            transformers_logging.enable_progress_bar()
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise ValueError(f"{len(missing)} weights are missing, the first is {missing[0]}")
+    module: nn.Module = bert
+    return module
+
+
+def _language_model(bert: nn.Module, config_text: str, tokenizer_text: str) -> LanguageModel:
+    settings = json.loads(config_text)
+    bert.pooler = None  # type: ignore[assignment]  # the head of another task: not used, so not trained or saved
+    tokenizer = Tokenizer.from_str(tokenizer_text)
+    tokenizer.no_truncation()  # the packaged file cuts at 128 tokens
+    tokenizer.no_padding()
+    files = {
+        CONFIG_FILE: config_text.encode("utf-8"),
+        TOKENIZER_FILE: tokenizer.to_str().encode("utf-8"),
+    }
+    return LanguageModel(
+        bert, settings["hidden_size"], settings["max_position_embeddings"], tokenizer, files
+    )

@@ -1,0 +1,328 @@
+"""EmbedMe on the recommenders' contract (paper section 3.2).
+
+    score(u, i) = phi(u) . psi(i) + s log P(i)        eq. 8, and a popularity prior that may be switched off
+
+phi is the profile encoder, psi a table of item vectors, P the smoothed share of training positives. The
+prior is served as one more dimension, (phi, 1) . (psi, s log P), so an index of inner products needs
+nothing else. Learned by the full softmax over all items (eq. 9).
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor, nn
+from typing_extensions import override
+
+from training.config import ModelConfig
+from training.contract import FitContext, FitReport, Need, UserBatch, VectorRecommender, not_fitted
+from training.dataset import Dataset, binary, rows_of
+from training.embedme.batch import PackedRows, ProfileTokenizer, pack
+from training.embedme.bert import LanguageModel, load_language_model, rebuild_language_model
+from training.embedme.config import EmbedMeConfig, PopularityBias, ValidationProtocol
+from training.embedme.encoder import ProfileEncoder
+from training.embedme.examples import (
+    Drawing,
+    Examples,
+    draw_examples,
+    example_users,
+    with_profile,
+)
+from training.errors import CheckpointError, ConfigError, DatasetError
+from training.evaluate import Full, Sampled, evaluate
+from training.loop import Batch, fit_epochs, make_fabric
+from training.losses import full_softmax
+
+ITEM_STD = 0.05
+"""Of the first item vectors: with K = 256 and user vectors near unit length, logits start within +-0.2."""
+
+
+class DualEncoder(nn.Module):
+    """Both towers; its forward is the loss, so that precision and devices are the loop's affair."""
+
+    def __init__(self, language_model: LanguageModel, config: EmbedMeConfig, n_items: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = ProfileEncoder(
+            language_model.bert,
+            language_model.hidden_size,
+            config.embedding_size,
+            config.mlp_dropout,
+        )
+        self.items = nn.Parameter(torch.randn(n_items, config.embedding_size) * ITEM_STD)
+        is_learned = config.popularity is PopularityBias.LEARNED
+        scale = torch.tensor(0.0 if config.popularity is PopularityBias.NONE else 1.0)
+        self.prior_scale = nn.Parameter(scale, requires_grad=is_learned)
+        self.log_prior: Tensor
+        self.register_buffer("log_prior", torch.zeros(n_items))
+
+    def bias(self) -> Float[Tensor, " items"]:
+        """Return what is added to each item's logit."""
+        return self.prior_scale * self.log_prior
+
+    @override
+    def forward(
+        self,
+        tokens: Int64[Tensor, "rows tokens"],
+        positions: Int64[Tensor, "rows tokens"],
+        sequences: Int64[Tensor, "rows tokens"],
+        label_users: Int64[Tensor, " labels"],
+        label_items: Int64[Tensor, " labels"],
+    ) -> Float[Tensor, ""]:
+        """Return the mean loss of the users packed into the rows."""
+        n_users = int(label_users.max()) + 1
+        users = self.encoder(PackedRows(tokens, positions, sequences), n_users)
+        with torch.autocast(device_type=users.device.type, enabled=False):
+            losses = full_softmax(
+                users,
+                self.items,
+                self.bias(),
+                positive_users=label_users,
+                positive_items=label_items,
+                reduction=self.config.reduction,
+            )
+        return losses.mean()
+
+
+class EpochBatches(Sequence[Batch | None]):
+    """The batches of one epoch, each made when asked for."""
+
+    def __init__(
+        self, data: Dataset, examples: Examples, tokenizer: ProfileTokenizer, config: EmbedMeConfig
+    ) -> None:
+        self._data, self._examples, self._tokenizer, self._config = (
+            data,
+            examples,
+            tokenizer,
+            config,
+        )
+        self.n_skipped = 0
+        """Examples without profile text, counted as batches are made."""
+
+    @override
+    def __len__(self) -> int:
+        return math.ceil(len(self._examples) / self._config.batch_size)
+
+    @override
+    def __iter__(self) -> Iterator[Batch | None]:
+        return (self[number] for number in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> Batch | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Batch | None]: ...
+    @override
+    def __getitem__(self, index: int | slice) -> Batch | list[Batch | None] | None:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        size = self._config.batch_size
+        part = slice(index * size, min((index + 1) * size, len(self._examples)))
+        users = example_users(self._data, self._examples, part)
+        texts = users.profiles or []
+        kept = with_profile(texts)
+        self.n_skipped += len(texts) - len(kept)
+        if not len(kept):
+            return None
+        rows = pack(self._tokenizer.ids([texts[i] for i in kept]), self._config.max_tokens)
+        labels = self._examples.labels[part][kept]
+        items = torch.from_numpy(labels.indices.astype(np.int64))
+        return Batch((*rows, torch.from_numpy(rows_of(labels)), items), users.ids[kept])
+
+
+class EmbedMeTask:
+    """EmbedMe as the loop sees it."""
+
+    def __init__(self, model: "EmbedMe", data: Dataset, seed: int) -> None:
+        self._model, self._data, self._seed = model, data, seed
+        self._epoch: EpochBatches | None = None
+
+    @property
+    def module(self) -> nn.Module:
+        """Both towers."""
+        return self._model.module
+
+    @property
+    def identity(self) -> str:
+        """A digest of settings, items and training rows."""
+        digest = hashlib.sha256(self._model.settings.model_dump_json().encode())
+        digest.update(self._data.target_items.item_ids.tobytes() + self._data.user_ids.tobytes())
+        for domain, matrix in sorted(self._data.interactions.items()):
+            digest.update(domain.encode())
+            digest.update(
+                matrix.indptr.tobytes() + matrix.indices.tobytes() + matrix.data.tobytes()
+            )
+        return digest.hexdigest()
+
+    @property
+    def n_skipped(self) -> int:
+        """Examples of the last epoch without profile text."""
+        return 0 if self._epoch is None else self._epoch.n_skipped
+
+    def batches(self, epoch: int) -> Sequence[Batch | None]:
+        """Return the batches of an epoch; labels are drawn anew in each."""
+        config = self._model.settings
+        drawing = Drawing(config.examples, config.source_only_share, config.label_share)
+        examples = draw_examples(self._data, drawing, np.random.default_rng([self._seed, epoch]))
+        self._epoch = EpochBatches(self._data, examples, self._model.tokenizer, config)
+        return self._epoch
+
+    def validate(self) -> Mapping[str, float]:
+        """Return NDCG@10 and HR@10 on the validation users."""
+        if self._data.valid is None or not len(self._data.valid.user_rows):
+            return {}
+        is_full = self._model.settings.validation is ValidationProtocol.FULL
+        protocol = Full(k=10) if is_full else Sampled(k=10)
+        found = evaluate(self._model, self._data, self._data.valid, [protocol]).summary()
+        return {f"{metric}@10": found[f"{protocol.name}/{metric}@10"] for metric in ("ndcg", "hr")}
+
+
+class EmbedMe(VectorRecommender):
+    """A language model reads the profile, a table holds the items, a dot product joins them."""
+
+    name: ClassVar[str] = "embedme"
+    paper: ClassVar[str] = (
+        "Yuan et al., MeKB-Rec: Personal Knowledge Graph Learning for Cross-Domain Recommendation,"
+        " KaRS at RecSys 2023"
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.PROFILE})
+    config_type: ClassVar[type[ModelConfig]] = EmbedMeConfig
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        if not isinstance(config, EmbedMeConfig):
+            raise ConfigError(f"embedme takes an EmbedMeConfig, not {type(config).__name__}")
+        self.settings = config
+        self._language_model: LanguageModel | None = None
+        self._module: DualEncoder | None = None
+        self._tokenizer: ProfileTokenizer | None = None
+
+    @property
+    def module(self) -> DualEncoder:
+        """Both towers, once fitted or restored."""
+        if self._module is None:
+            raise not_fitted(self)
+        return self._module
+
+    @property
+    def tokenizer(self) -> ProfileTokenizer:
+        """The tokenizer of profiles, once fitted or restored."""
+        if self._tokenizer is None:
+            raise not_fitted(self)
+        return self._tokenizer
+
+    @override
+    def fit(self, data: Dataset, context: FitContext) -> FitReport:
+        """Fine-tune the encoder and learn the item vectors, from the pretrained weights anew."""
+        _check(data)
+        device = make_fabric(context).device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(context.seed)
+            language_model = load_language_model(
+                self.settings.encoder, self.settings.hidden_dropout
+            )
+            self._build(language_model, len(data.target_items))
+        self.item_ids = data.target_items.item_ids
+        n_liked = binary(data.interactions[data.target]).sum(axis=0)
+        prior = np.log((n_liked + 1.0) / (n_liked.sum() + len(n_liked)))
+        self.module.log_prior.copy_(torch.from_numpy(prior))
+        self.module.to(device)
+        task = EmbedMeTask(self, data, context.seed)
+        report = fit_epochs(task, self.settings, context)
+        self.module.eval()
+        n_cold = int(np.count_nonzero(n_liked == 0))
+        notes = [
+            *report.notes,
+            f"{task.n_skipped} examples of the last epoch had no profile text and were skipped",
+            f"{n_cold} of {len(n_liked)} items have no training row: their vectors are not learned",
+        ]
+        return FitReport(
+            report.seconds, report.losses, report.validation, report.chosen_epoch, tuple(notes)
+        )
+
+    @override
+    def item_vectors(self) -> Float32[np.ndarray, "items dim"]:
+        """Return (psi, s log P) of each item."""
+        with torch.no_grad():
+            vectors = torch.cat([self.module.items, self.module.bias()[:, None]], dim=1)
+        return vectors.float().cpu().numpy()
+
+    @override
+    def user_vectors(self, users: UserBatch) -> Float32[np.ndarray, "users dim"]:
+        """Return (phi, 1) of each user; NaN where the profile is empty."""
+        texts = users.profiles or [""] * len(users)
+        vectors = np.full((len(users), self.settings.embedding_size + 1), np.nan, dtype=np.float32)
+        kept = with_profile(texts)
+        for start in range(0, len(kept), self.settings.encode_batch_size):
+            part = kept[start : start + self.settings.encode_batch_size]
+            vectors[part, :-1] = self._encode([texts[i] for i in part])
+            vectors[part, -1] = 1.0
+        return vectors
+
+    def _encode(self, texts: Sequence[str]) -> Float32[np.ndarray, "texts dim"]:
+        device = self.module.items.device
+        rows = pack(self.tokenizer.ids(texts), self.settings.max_tokens)
+        self.module.eval()
+        with torch.inference_mode():
+            packed = PackedRows(*(tensor.to(device) for tensor in rows))
+            encoded: np.ndarray = self.module.encoder(packed, len(texts)).float().cpu().numpy()
+        return encoded
+
+    @override
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Return all weights and `item_ids`."""
+        module, item_ids = self.module, self.item_ids
+        if item_ids is None:
+            raise not_fitted(self)
+        arrays = {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
+        return {**arrays, "item_ids": item_ids}
+
+    @override
+    def assets(self) -> Mapping[str, bytes]:
+        """Return the language model's configuration and tokenizer."""
+        if self._language_model is None:
+            raise not_fitted(self)
+        return self._language_model.files
+
+    @override
+    def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
+        """Take back what `state` and `assets` gave.
+
+        Raises:
+            CheckpointError: an array is missing, unknown or of another shape.
+        """
+        weights = dict(state)
+        try:
+            item_ids = weights.pop("item_ids")
+            with torch.random.fork_rng(devices=[]):
+                self._build(rebuild_language_model(assets), len(item_ids))
+            tensors = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
+            self.module.load_state_dict(tensors)
+        except (KeyError, RuntimeError) as error:
+            line = " ".join(str(error).split())
+            raise CheckpointError(f"the arrays are not those of this embedme: {line}") from error
+        self.item_ids = np.array(item_ids, dtype=np.uint32)
+        self.module.eval()
+
+    def _build(self, language_model: LanguageModel, n_items: int) -> None:
+        if self.settings.max_tokens > language_model.max_positions:
+            raise ConfigError(
+                f"max_tokens is {self.settings.max_tokens}, the encoder reads {language_model.max_positions}"
+            )
+        self._language_model = language_model
+        self._tokenizer = ProfileTokenizer(language_model.tokenizer, self.settings.max_tokens)
+        self._module = DualEncoder(language_model, self.settings, n_items)
+
+
+def _check(data: Dataset) -> None:
+    if data.profiles is None:
+        raise DatasetError(
+            "embedme learns from profiles, and the data set has no source of profiles"
+        )
+    if binary(data.interactions[data.target]).nnz == 0:
+        raise DatasetError(f"no positive interaction in target {data.target!r} to learn from")

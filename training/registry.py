@@ -1,0 +1,53 @@
+"""All models by name; naming them loads none.
+
+>>> names()
+['embedme', 'frozen_text', 'popularity', 'source_knn']
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from training.config import parse_config
+from training.contract import Recommender
+from training.errors import ConfigError
+
+MODELS: Mapping[str, tuple[str, str]] = {
+    "embedme": ("training.embedme.model", "EmbedMe"),
+    "frozen_text": ("training.baselines.frozen_text", "FrozenText"),
+    "popularity": ("training.baselines.popularity", "Popularity"),
+    "source_knn": ("training.baselines.source_knn", "SourceKNN"),
+}
+"""Name -> (module, class). Model folders hold the name only, so that code may move."""
+
+
+def names() -> list[str]:
+    """Return the names of all models, sorted."""
+    return sorted(MODELS)
+
+
+def model_class(name: str) -> type[Recommender]:
+    """Return the class registered as `name`.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    if name not in MODELS:
+        raise ConfigError(f"no model {name!r}; there are {', '.join(names())}")
+    module, attribute = MODELS[name]
+    found: type[Recommender] = getattr(import_module(module), attribute)
+    return found
+
+
+def create(name: str, config: Mapping[str, Any] | None = None) -> Recommender:
+    """Return a model that has learned nothing yet.
+
+    Args:
+        name: One of `names()`.
+        config: Its settings; what is not named has its default.
+
+    Raises:
+        ConfigError: no such model, or a setting is unknown or out of range.
+    """
+    found = model_class(name)
+    return found(parse_config(found.config_type, config or {}))
