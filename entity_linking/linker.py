@@ -30,7 +30,8 @@ from entity_linking.spans import (
     ner_proposals,
     title_proposals,
 )
-from entity_linking.text import CleanText, clean_text, cut_text, parse_title
+from entity_linking.text import CleanText, clean_text, cut_text
+from entity_linking.titles import parse_title
 
 TITLE: Final = "title"
 """The value of `field` whose texts are read as titles."""

@@ -20,7 +20,8 @@ from alias_tables.lookup import AliasIndex, Match
 from alias_tables.surface import folded_key, tokens
 from entity_linking.config import LinkConfig, reaches
 from entity_linking.errors import PipelineError
-from entity_linking.text import CleanText, TitleParts
+from entity_linking.text import CleanText
+from entity_linking.titles import TitleParts
 
 Detector = Literal["title", "ner", "dictionary"]
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from entity_linking.config import LinkConfig
 from entity_linking.errors import PipelineError
 from entity_linking.spans import Recogniser, dictionary_proposals, ner_proposals, title_proposals
-from entity_linking.text import clean_text, parse_title
+from entity_linking.text import clean_text
+from entity_linking.titles import parse_title
 
 spacy = pytest.importorskip("spacy")
 
