@@ -5,7 +5,7 @@ stands yet and a chooser finds an entity for it. Spans without an entity leave t
 detector, so a name the NER found and the table does not know hides no dictionary match inside it.
 
 `link_batches` is a generator over batches that keeps the order of rows and holds one batch at a time: DuckDB
-(`relation.fetch_record_batch`) and Spark (`mapInArrow`) run the same function.
+(`relation.to_arrow_reader()`) and Spark (`mapInArrow`) run the same function.
 """
 
 import logging

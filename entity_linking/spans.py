@@ -91,23 +91,23 @@ def _trimmings(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 def dictionary_proposals(index: AliasIndex, clean: CleanText, config: LinkConfig) -> list[Proposal]:
     """Return what the alias table knows of a text and the thresholds let pass."""
-    stop_phrases = frozenset(config.stop_phrases)
     return _longest_first(
-        Proposal(*clean.origin(match.start, match.stop), match.surface, "dictionary")
+        Proposal(*clean.origin(match.start, match.stop), key, "dictionary")
         for match in index.matches(clean.text)
-        if _is_mention(match, config) and folded_key(match.surface) not in stop_phrases
+        if _is_mention(match, key := clean.text[match.start : match.stop], config)
     )
 
 
-def _is_mention(match: Match, config: LinkConfig) -> bool:
+def _is_mention(match: Match, key: str, config: LinkConfig) -> bool:
     """Whether people write this phrase to name something, as far as the table tells."""
     if not reaches(match.prior, config.min_prior):
         return False
-    if match.link_prob is not None:
-        return reaches(match.link_prob, config.min_link_prob)
-    if match.surface[:1].islower():
+    if match.link_prob is None:
+        if key[:1].islower() or _n_words(key) < config.min_words_uncounted:
+            return False
+    elif not reaches(match.link_prob, config.min_link_prob):
         return False
-    return _n_words(match.surface) >= config.min_words_uncounted
+    return folded_key(key) not in config.stop_phrases
 
 
 def _n_words(surface: str) -> int:

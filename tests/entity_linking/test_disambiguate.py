@@ -8,16 +8,21 @@ from hypothesis import strategies as st
 from alias_tables.lookup import Candidate
 from entity_linking.disambiguate import KIND_WEIGHT, YEAR_WEIGHT, MostLikely, Query, TitleHints
 
+
+def candidate(entity_id, title, prior):
+    return Candidate(entity_id, title, prior, exact=True)
+
+
 JAGUAR = (
-    Candidate(1, "Jaguar Cars", 0.6),
-    Candidate(2, "Jaguar", 0.3),
-    Candidate(3, "Jaguar (band)", 0.1),
+    candidate(1, "Jaguar Cars", 0.6),
+    candidate(2, "Jaguar", 0.3),
+    candidate(3, "Jaguar (band)", 0.1),
 )
 HEAT = (
-    Candidate(1, "Heat", 0.6),
-    Candidate(2, "Heat (1995 film)", 0.3),
-    Candidate(3, "Heat (1986 film)", 0.02),
-    Candidate(4, "Heat (magazine)", 0.008),
+    candidate(1, "Heat", 0.6),
+    candidate(2, "Heat (1995 film)", 0.3),
+    candidate(3, "Heat (1986 film)", 0.02),
+    candidate(4, "Heat (magazine)", 0.008),
 )
 
 
@@ -38,8 +43,8 @@ def test_case_57_no_candidates_are_nil():
 
 @given(st.floats(1e-30, 1))
 def test_a_prior_equal_to_the_threshold_passes_though_stored_as_float32(threshold):
-    candidate = Candidate(1, "x", float(np.float32(threshold)))
-    assert MostLikely(threshold).choose(query(), [candidate]) is candidate
+    only = candidate(1, "x", float(np.float32(threshold)))
+    assert MostLikely(threshold).choose(query(), [only]) is only
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,7 @@ def test_hints_are_for_whole_titles_only():
 
 
 def test_a_hint_is_evidence_that_needs_no_threshold():
-    rare = [Candidate(1, "Heat (1986 film)", 0.004)]
+    rare = [candidate(1, "Heat (1986 film)", 0.004)]
     hints = TitleHints(min_prior=0.01)
     assert hints.choose(query(whole_title=True, year=1986), rare) is rare[0]
     assert hints.choose(query(whole_title=True), rare) is None
@@ -94,7 +99,7 @@ def test_weight_reads_the_final_bracket(title, weight):
 def test_choice_is_the_largest_product_and_the_first_of_equals(priors, year):
     titles = ["Heat", "Heat (1995 film)", "Heat (1986 film)"] * 2
     candidates = [
-        Candidate(number, titles[number], prior)
+        candidate(number, titles[number], prior)
         for number, prior in enumerate(sorted(priors, reverse=True))
     ]
     hints = TitleHints(kinds=["film"])

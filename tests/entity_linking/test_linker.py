@@ -300,6 +300,21 @@ def test_batches_say_what_texts_say(permissive, rows, size):
     assert batched == direct
 
 
+def test_batches_stream_from_duckdb(linker):
+    with duckdb.connect() as connection:
+        reader = connection.sql(
+            "select cast(range as uinteger) as item_id, 'text' as field,"
+            " case when range % 2 = 0 then 'in York' else 'elsewhere' end as text"
+            " from range(5000) order by item_id"
+        ).to_arrow_reader(1000)
+        item_ids = [
+            item_id
+            for mentions in linker.link_batches(reader)
+            for item_id in mentions.column("item_id").to_pylist()
+        ]
+    assert item_ids == list(range(0, 5000, 2))
+
+
 def test_batches_from_other_engines_are_cast(linker):
     table = pa.table(
         {
