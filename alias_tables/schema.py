@@ -29,7 +29,9 @@ def table_schema(
 ) -> pa.Schema:
     """Return a schema whose metadata names its key, its sort order and its checks."""
     contract = {"key": list(key), "sort": list(sort), "checks": dict(checks)}
-    return pa.schema(columns, metadata={name: json.dumps(value) for name, value in contract.items()})
+    return pa.schema(
+        columns, metadata={name: json.dumps(value) for name, value in contract.items()}
+    )
 
 
 ENTITIES = table_schema(

@@ -1,0 +1,77 @@
+"""What a build read, kept and left out, and the stamp that tells its result from another's."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from alias_tables.reasons import Reason
+from alias_tables.sources import FileStamp
+
+PARSER_VERSION = "1"
+"""Raised whenever the same dump would give other rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Where a table came from: files, wiki, the parser's version and all options."""
+
+    files: tuple[FileStamp, ...]
+    dbname: str
+    language: str
+    first_letter: bool
+    parser_version: str
+    options: str
+    """The `AliasConfig` as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One thing left out. `page_id` is 0 where there is no page, `detail` a title or a place."""
+
+    reason: Reason
+    page_id: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """Counts of one build; every page read is either kept or in `skipped_pages`."""
+
+    stamp: Stamp
+    pages_read: int
+    articles: int
+    redirects: int
+    skipped_pages: Mapping[Reason, int]
+    links: int
+    links_in_templates: int
+    rejected_links: Mapping[Reason, int]
+    rejected_rows: Mapping[Reason, int]
+    """Rows of further files, and redirects that lead nowhere."""
+    dropped_pairs: Mapping[Reason, int]
+    invalid_utf8: int
+    damaged_places: int
+    surfaces: int
+    entities: int
+    pairs: int
+    rejects: tuple[Reject, ...]
+    """Examples of each reason, at most `AliasConfig.max_rejects_listed` each."""
+
+    @property
+    def pages_kept(self) -> int:
+        """Articles and redirects."""
+        return self.articles + self.redirects
+
+
+@dataclass(slots=True)
+class RejectLog:
+    """Counts everything left out, and keeps the first examples of each reason."""
+
+    listed: int
+    counts: Counter[Reason] = field(default_factory=Counter)
+    examples: list[Reject] = field(default_factory=list)
+
+    def add(self, reason: Reason, page_id: int = 0, detail: str = "", n: int = 1) -> None:
+        """Count `n` of a reason; the example is kept while there is room."""
+        if self.counts[reason] < self.listed:
+            self.examples.append(Reject(reason, page_id, detail[:200]))
+        self.counts[reason] += n
