@@ -23,11 +23,14 @@ from entity_linking.config import reaches
 
 YEAR_WEIGHT: Final = 100.0
 """Factor on P(e|m) when the candidate's bracket holds the year of the title, and its inverse when another
-year stands there. Ours: a year is right or wrong, whatever the priors, unless they differ a hundredfold."""
+year stands there. Ours: on 1,665 MovieLens titles, against a table of page titles alone, every weight from
+3 to 1,000 lifts the share of right whole titles from .775 to .808; a real table has steeper priors, and a
+year is right or wrong unless these differ a hundredfold."""
 
 KIND_WEIGHT: Final = 10.0
-"""Factor on P(e|m) when the bracket holds a wanted word ("film"). Ours: weaker than a year, because a title
-without a bracket ("The Godfather") is often itself the film, and keeps the page when its prior is high."""
+"""Factor on P(e|m) when the bracket holds a wanted word ("film"). Ours, from the same run: any weight from 3
+on lifts 5,842 book titles with "novel" and "book" from .708 to .755 (.757 is the ceiling) and costs films
+.002. Weaker than a year, because a title without a bracket ("The Godfather") is often itself the film."""
 
 _FINAL_BRACKET = re.compile(r"\S\s*\(([^()]{1,80})\)$")
 _WORD = re.compile(r"\w+")
