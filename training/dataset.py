@@ -6,7 +6,7 @@ the rows of one domain's catalogue. Stored ids live at the border only.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt32
@@ -18,6 +18,7 @@ History = Mapping[str, csr_array]
 """Domain -> matrix of shape (users, items of the domain); a stored value > 0 is a positive interaction."""
 
 
+@runtime_checkable
 class ProfileSource(Protocol):
     """Turns histories into profile texts: the MeKB of each row, flattened to weighted entity titles."""
 

@@ -11,11 +11,11 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -74,6 +74,16 @@ class Batch:
     """Named when something goes wrong."""
 
 
+@runtime_checkable
+class Epoch(Protocol):
+    """The batches of one epoch, made one by one; None where no example of a batch is left."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch | None]: ...
+
+
+@runtime_checkable
 class Task(Protocol):
     """What the loop trains."""
 
@@ -87,8 +97,8 @@ class Task(Protocol):
         """A digest of configuration and data: a snapshot with another is not taken up."""
         ...
 
-    def batches(self, epoch: int) -> Sequence[Batch | None]:
-        """Return the batches of an epoch (from 0), the same at every call; None where nothing is left."""
+    def batches(self, epoch: int) -> Epoch:
+        """Return the batches of an epoch (from 0), the same at every call."""
         ...
 
     def validate(self) -> Mapping[str, float]:
@@ -219,7 +229,7 @@ class _Run:
         record = {
             "epoch": state.epoch + 1,
             "loss": loss,
-            "learning_rate": learning_rate(self.config, state.epoch + 1),
+            "learning_rate": learning_rate(self.config, float(state.epoch + 1)),
             "seconds": round(time.monotonic() - started, 3),
             "validation": dict(self.task.validate()),
         }

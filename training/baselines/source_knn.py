@@ -95,7 +95,9 @@ class SourceKNN(Recommender):
         shape = (len(users), similarity.shape[1])
         chosen = csr_array((weights[user, place], (user, neighbours[user, place])), shape=shape)
         total = np.asarray(chosen.sum(axis=1))
-        scores: np.ndarray = (chosen @ target).toarray() / np.where(total > 0, total, np.nan)[:, None]
+        scores: np.ndarray = (chosen @ target).toarray() / np.where(total > 0, total, np.nan)[
+            :, None
+        ]
         return scores.astype(np.float32, copy=False)
 
     @override

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from training.encoder_files import find_encoder
@@ -88,7 +88,7 @@ def _check_type(model_type: str, name: str) -> None:
         )
 
 
-def _load_weights(folder: Path, config: AutoConfig) -> nn.Module:
+def _load_weights(folder: Path, config: PretrainedConfig) -> nn.Module:
     """Load the weights without a progress bar, and refuse a model with parts missing."""
     had_bar = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()

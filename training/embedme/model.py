@@ -10,7 +10,7 @@ nothing else. Learned by the full softmax over all items (eq. 9).
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, overload
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -88,8 +88,8 @@ class DualEncoder(nn.Module):
         return losses.mean()
 
 
-class EpochBatches(Sequence[Batch | None]):
-    """The batches of one epoch, each made when asked for."""
+class EpochBatches:
+    """The batches of one epoch, each made when its turn comes."""
 
     def __init__(
         self, data: Dataset, examples: Examples, tokenizer: ProfileTokenizer, config: EmbedMeConfig
@@ -101,28 +101,18 @@ class EpochBatches(Sequence[Batch | None]):
             config,
         )
         self.n_skipped = 0
-        """Examples without profile text, counted as batches are made."""
+        """Examples without profile text among the batches made so far."""
 
-    @override
     def __len__(self) -> int:
         return math.ceil(len(self._examples) / self._config.batch_size)
 
-    @override
     def __iter__(self) -> Iterator[Batch | None]:
-        return (self[number] for number in range(len(self)))
-
-    @overload
-    def __getitem__(self, index: int) -> Batch | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Batch | None]: ...
-    @override
-    def __getitem__(self, index: int | slice) -> Batch | list[Batch | None] | None:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
+        self.n_skipped = 0
         size = self._config.batch_size
-        part = slice(index * size, min((index + 1) * size, len(self._examples)))
+        for start in range(0, len(self._examples), size):
+            yield self._batch(slice(start, min(start + size, len(self._examples))))
+
+    def _batch(self, part: slice) -> Batch | None:
         users = example_users(self._data, self._examples, part)
         texts = users.profiles or []
         kept = with_profile(texts)
@@ -164,7 +154,7 @@ class EmbedMeTask:
         """Examples of the last epoch without profile text."""
         return 0 if self._epoch is None else self._epoch.n_skipped
 
-    def batches(self, epoch: int) -> Sequence[Batch | None]:
+    def batches(self, epoch: int) -> EpochBatches:
         """Return the batches of an epoch; labels are drawn anew in each."""
         config = self._model.settings
         drawing = Drawing(config.examples, config.source_only_share, config.label_share)

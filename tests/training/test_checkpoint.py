@@ -1,0 +1,124 @@
+"""Model folders: the same scores after loading, and one line for everything that is wrong with them."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from training.checkpoint import load, save
+from training.contract import FitContext
+from training.errors import CheckpointError
+from training.evaluate import user_batch
+from training.registry import create, names
+
+
+@pytest.fixture
+def folder(world, tmp_path):
+    model = create("popularity")
+    model.fit(world.data, FitContext())
+    save(model, tmp_path / "model", {"seed": 4})
+    return tmp_path / "model"
+
+
+def relist(folder):
+    """Make the manifest agree with the files again, as a forger would."""
+    import hashlib
+
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in manifest["files"]:
+        manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("name", names())
+def test_saved_and_loaded_scores_are_equal(name, world, settings, tmp_path):
+    model = create(name, {**settings(name), **({"epochs": 1} if name == "embedme" else {})})
+    model.fit(world.data, FitContext())
+    save(model, tmp_path / "deep" / "model", {"note": "é"})
+    again, metadata = load(tmp_path / "deep" / "model")
+    users = user_batch(world.data, world.test.user_rows)
+    np.testing.assert_array_equal(again.score(users), model.score(users))
+    assert again.config == model.config
+    assert np.array_equal(again.item_ids, world.data.target_items.item_ids)
+    assert metadata == {"note": "é"}
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["model"]
+
+
+def test_an_existing_folder_is_left_alone(folder, world):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    model = create("popularity")
+    model.fit(world.data, FitContext())
+    with pytest.raises(CheckpointError, match="exists and is not empty"):
+        save(model, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_nan_is_not_saved_and_nothing_is_left_behind(world, tmp_path):
+    model = create("popularity")
+    model.fit(world.data, FitContext())
+    model.restore({**model.state(), "log_counts": np.full(18, np.nan, dtype=np.float32)}, {})
+    with pytest.raises(CheckpointError, match="'log_counts' of popularity holds NaN"):
+        save(model, tmp_path / "model")
+    model.fit(world.data, FitContext())
+    with pytest.raises(TypeError):
+        save(model, tmp_path / "model", {"not JSON": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_altered_byte_is_found(folder):
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="was altered"):
+        load(folder)
+
+
+def test_missing_and_foreign_files_are_named(folder):
+    (folder / "pytorch_model.bin").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=r"does not list: pytorch_model\.bin"):
+        load(folder)
+    (folder / "pytorch_model.bin").unlink()
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"incomplete: model\.safetensors"):
+        load(folder)
+    with pytest.raises(CheckpointError, match=r"manifest\.json is missing"):
+        load(folder / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("manifest.json", {"format": 99}, "format 99, this version reads 1"),
+        ("manifest.json", {"extra": 1}, "exactly the keys"),
+        ("manifest.json", {"files": {}}, "does not list"),
+        ("config.json", {"module": "os.system"}, "exactly the keys"),
+        ("config.json", {"model": "os"}, "no model 'os'"),
+        ("config.json", {"config": {"deep": 3}}, "deep: Extra inputs are not permitted"),
+    ],
+)
+def test_a_forged_folder_is_refused(folder, file, change, message):
+    value = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps({**value, **change}))
+    if file != "manifest.json":
+        relist(folder)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x80\x04pickle",
+        struct.pack("<Q", 2**62) + b"{}",
+        struct.pack("<Q", 16) + b'{"a": [1, 2, 3]}',
+    ],
+)
+def test_malicious_weights_are_a_typed_error(folder, content):
+    (folder / "model.safetensors").write_bytes(content)
+    relist(folder)
+    with pytest.raises(CheckpointError, match="no safetensors file"):
+        load(folder)

@@ -1,0 +1,186 @@
+"""The loop: schedule, interruption, numbers that are none, devices."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from training.contract import FitContext
+from training.errors import ConfigError, TrainingError
+from training.loop import Batch, LoopConfig, fit_epochs, learning_rate, make_fabric
+from training.snapshot import FILE
+
+QUICK = LoopConfig(epochs=4, batch_size=5, learning_rate=0.05)
+
+
+class Regression(nn.Module):
+    """Least squares with dropout, so that random numbers matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.full((3,), 0.1))
+        self.dropout = nn.Dropout(0.3)
+
+    def forward(self, x, y):
+        """Return the mean squared error."""
+        return ((self.dropout(x) @ self.weights - y) ** 2).mean()
+
+
+class Line:
+    """A task whose validation is given."""
+
+    identity = "line"
+
+    def __init__(self, validation=(), fail_at=None, spoil=None):
+        self.module = Regression()
+        self.validation, self.fail_at, self.spoil = list(validation), fail_at, spoil
+        self.epochs = []
+
+    def batches(self, epoch):
+        """Return four batches, drawn for the epoch."""
+        if epoch == self.fail_at:
+            raise KeyboardInterrupt
+        self.epochs.append(epoch)
+        rng = np.random.default_rng([7, epoch])
+        found = []
+        for number in range(4):
+            x = torch.from_numpy(rng.normal(size=(5, 3)).astype(np.float32))
+            y = x @ torch.tensor([1.0, -2.0, 0.5])
+            if (epoch, number) == self.spoil:
+                y[2] = torch.nan
+            found.append(Batch((x, y), np.arange(5) + 10 * number))
+        return found
+
+    def validate(self):
+        """Return the given value of the epoch just ended."""
+        return {"ndcg@10": self.validation[len(self.epochs) - 1]} if self.validation else {}
+
+
+def weights(task):
+    return task.module.weights.detach().numpy().copy()
+
+
+@pytest.mark.parametrize("optimizer", ["lamb", "adamw"])
+def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, optimizer):
+    config = LoopConfig(epochs=4, optimizer=optimizer, learning_rate=0.05, weight_decay=0.01)
+    torch.manual_seed(11)
+    whole = Line()
+    expected = fit_epochs(whole, config, FitContext(seed=2))
+    torch.manual_seed(99)  # what the world does in between must not matter
+    with pytest.raises(KeyboardInterrupt):
+        fit_epochs(Line(fail_at=2), config, FitContext(seed=2, folder=tmp_path))
+    rest = Line()
+    found = fit_epochs(rest, config, FitContext(seed=2, folder=tmp_path))
+    assert rest.epochs == [2, 3]
+    assert np.array_equal(weights(rest), weights(whole))
+    assert found.losses == expected.losses
+    assert found.notes == ("went on after epoch 2 of an interrupted fit",)
+    assert not (tmp_path / FILE).exists()
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in records] == [1, 2, 3, 4]
+    assert [record["loss"] for record in records] == list(expected.losses)
+
+
+def test_a_snapshot_of_another_fit_or_a_damaged_one_is_not_taken(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit_epochs(Line(fail_at=1), QUICK, FitContext(seed=2, folder=tmp_path))
+    kept = (tmp_path / FILE).read_bytes()
+    found = fit_epochs(Line(), QUICK, FitContext(seed=3, folder=tmp_path))
+    assert "another configuration, seed or data" in found.notes[0]
+    (tmp_path / FILE).write_bytes(kept[: len(kept) // 2])
+    found = fit_epochs(Line(), QUICK, FitContext(seed=2, folder=tmp_path))
+    assert "damaged snapshot" in found.notes[0]
+    assert len(found.losses) == 4
+
+
+def test_nan_stops_with_epoch_step_and_users_and_keeps_the_last_good_state(tmp_path):
+    with pytest.raises(TrainingError, match=r"loss is nan in epoch 3, step 2 of 4 \(users 10, 11"):
+        fit_epochs(Line(spoil=(2, 1)), QUICK, FitContext(folder=tmp_path))
+    assert (tmp_path / FILE).exists()
+    again = Line()
+    fit_epochs(again, QUICK, FitContext(folder=tmp_path))
+    assert again.epochs == [2, 3]
+
+
+def test_the_best_epoch_is_kept_and_patience_stops():
+    config = LoopConfig(epochs=6, learning_rate=0.05, patience=2)
+    task = Line(validation=[0.1, 0.5, 0.4, 0.3, 0.9, 0.9])
+    report = fit_epochs(task, config, FitContext())
+    assert report.chosen_epoch == 2
+    assert task.epochs == [0, 1, 2, 3]
+    assert [found["ndcg@10"] for found in report.validation] == [0.1, 0.5, 0.4, 0.3]
+    two = Line()
+    two.validation = [0.1, 0.5, 0.4, 0.3]
+    two.fail_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        fit_epochs(two, config, FitContext())
+    assert np.array_equal(weights(task), weights(two))
+
+
+def test_without_validation_the_last_epoch_is_kept():
+    report = fit_epochs(Line(), QUICK, FitContext())
+    assert report.chosen_epoch is None
+    assert len(report.losses) == 4
+    assert report.losses[-1] < report.losses[0]
+
+
+def test_the_callers_random_numbers_are_left_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fit_epochs(Line(), QUICK, FitContext(seed=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_learning_rate_is_warmed_up_then_a_cosine():
+    config = LoopConfig(epochs=15, learning_rate=5e-4)
+    for at in (0.1, 0.5, 1.0):
+        assert learning_rate(config, at) == pytest.approx(5e-4 * at)
+    for at in (1.0, 4.2, 8.0, 15.0):
+        assert learning_rate(config, at) == pytest.approx(
+            2.5e-4 * (1 + math.cos(math.pi * (at - 1) / 14))
+        )
+    constant = LoopConfig(schedule="constant", warmup_epochs=0, learning_rate=0.1)
+    assert learning_rate(constant, 0.0) == learning_rate(constant, 9.0) == 0.1
+
+
+def test_progress_is_told_to_the_end():
+    seen = []
+    fit_epochs(Line(), QUICK, FitContext(on_progress=seen.append))
+    assert [one.done for one in seen] == list(range(1, 17))
+    assert {one.total for one in seen} == {16}
+    assert seen[-1].note.startswith("epoch 4 of 4, loss ")
+
+
+def test_clipping_bounds_the_gradient():
+    norms = []
+    task = Line()
+    step = torch.optim.AdamW.step
+
+    def watched(self, *args, **kwargs):
+        norms.append(float(task.module.weights.grad.norm()))
+        return step(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", watched)
+        fit_epochs(task, LoopConfig(epochs=1, clip_norm=0.1), FitContext())
+    assert norms
+    assert max(norms) <= 0.1 + 1e-6
+
+
+def test_a_device_that_is_not_there_is_refused():
+    for device in ("cuda:63", "tpu", "cuda:x"):
+        with pytest.raises(ConfigError, match=device):
+            make_fabric(FitContext(device=device))
+    with pytest.raises(ConfigError, match="precision"):
+        make_fabric(FitContext(precision="12-odd"))
+
+
+def test_an_epoch_without_examples_says_so():
+    task = Line()
+    task.batches = lambda _epoch: [None, None]
+    with pytest.raises(TrainingError, match="no training user has a profile left"):
+        fit_epochs(task, QUICK, FitContext())

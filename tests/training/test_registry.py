@@ -1,0 +1,70 @@
+"""The registry and the experiment files."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import training
+from training.config import parse_config
+from training.errors import ConfigError
+from training.registry import create, model_class, names
+
+EXPERIMENTS = sorted((Path(training.__file__).parent / "experiments").rglob("*.toml"))
+
+
+def test_naming_models_loads_none():
+    code = (
+        "import sys, training.registry as r; r.names(); import training.checkpoint;"
+        "sys.exit(sorted({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)) or 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_unknown_names_and_settings_are_refused():
+    with pytest.raises(ConfigError, match="no model 'best'; there are embedme,"):
+        create("best")
+    with pytest.raises(
+        ConfigError, match="n_neighbours: Input should be greater than 0; neighbors: Extra inputs"
+    ):
+        create("source_knn", {"n_neighbours": 0, "neighbors": 3})
+
+
+def test_there_is_an_experiment():
+    assert [path.name for path in EXPERIMENTS] == ["mekbrec2023_amazon.toml"]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_an_experiment_is_settings_of_a_model_and_reported_numbers(path):
+    experiment = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert set(experiment) == {"model", "paper", "dataset", "protocol", "config", "results"}
+    assert experiment["model"] == path.parent.name
+    assert experiment["model"] in names()
+    parse_config(model_class(experiment["model"]).config_type, experiment["config"])
+    for row in experiment["results"]:
+        assert set(row) == {"table", "scenario", "users", "method", "hr_10", "ndcg_10"}
+        assert 0 <= row["ndcg_10"] <= row["hr_10"] <= 1
+
+
+def test_the_papers_settings_are_the_preset():
+    from training.embedme.config import EmbedMeConfig
+
+    config = tomllib.loads(EXPERIMENTS[0].read_text(encoding="utf-8"))["config"]
+    changed = {"encoder": EmbedMeConfig().encoder}
+    assert parse_config(EmbedMeConfig, {**config, **changed}) == EmbedMeConfig.preset("paper")
+
+
+def test_reported_improvements_follow_from_the_reported_numbers():
+    results = tomllib.loads(EXPERIMENTS[0].read_text(encoding="utf-8"))["results"]
+    found = {(row["table"], row["scenario"], row["users"], row["method"]): row for row in results}
+    ours = found[1, "Books -> Movies", "all", "MeKB-Rec"]
+    best = max(
+        row["hr_10"]
+        for key, row in found.items()
+        if key[:2] == (1, "Books -> Movies") and row is not ours
+    )
+    assert ours["hr_10"] / best - 1 == pytest.approx(0.3758, abs=1e-4)
+    zero = found[5, "Books -> Movies", "zero-shot", "MeKB-Rec"]
+    assert zero["hr_10"] / 0.0841 - 1 == pytest.approx(1.0499, abs=1e-4)
