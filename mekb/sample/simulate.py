@@ -8,7 +8,7 @@ n items of highest utility
 
 where E(i) are the entities of item i and z(i) is a standard normal popularity. With Gumbel noise the top n
 are a draw without replacement from softmax(utility without noise) (Kool et al. 2019, "Stochastic Beams and
-Where to Find Them", section 2.2), so a user's choices are noisy but their taste is in them. The interests
+Where to Find Them"), so a user's choices are noisy but their taste is in them. The interests
 are the same in all domains: what a reader's books say about them holds for films they have never rated.
 """
 
