@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64, UInt32
 from scipy.sparse import csr_array
 
 from training.contract import Need, Recommender, UserBatch
@@ -152,6 +152,15 @@ class Evaluation:
         Raises:
             DatasetError: nothing of the kind was measured.
         """
+        found: np.ndarray = self._of(measure)["value"].to_numpy()
+        return found
+
+    def user_ids(self, measure: Measure) -> UInt32[np.ndarray, " users"]:
+        """Return whose values `values` are."""
+        found: np.ndarray = self._of(measure)["user_id"].to_numpy()
+        return found
+
+    def _of(self, measure: Measure) -> pa.Table:
         wanted = np.logical_and.reduce(
             [
                 self.rows[name].to_numpy() == value
@@ -160,8 +169,7 @@ class Evaluation:
         )
         if not wanted.any():
             raise DatasetError(f"{measure} was not measured; there are {self.measures}")
-        found: np.ndarray = self.rows["value"].to_numpy()[wanted]
-        return found
+        return self.rows.filter(pa.array(wanted))
 
     def interval(self, measure: Measure, seed: int = 0) -> Interval:
         """Return the mean over users with its 95 % bootstrap interval."""
@@ -181,7 +189,7 @@ def compare(first: Evaluation, second: Evaluation, measure: Measure, seed: int =
     Raises:
         DatasetError: the two were measured on different users.
     """
-    if not np.array_equal(_user_ids(first, measure), _user_ids(second, measure)):
+    if not np.array_equal(first.user_ids(measure), second.user_ids(measure)):
         raise DatasetError(f"{first.model} and {second.model} were evaluated on different users")
     return paired_difference(first.values(measure), second.values(measure), seed=seed)
 
@@ -260,17 +268,6 @@ def _table(
         for metric, values in protocol.values(scores, users).items()
     ]
     return pa.concat_tables(parts)
-
-
-def _user_ids(evaluation: Evaluation, measure: Measure) -> np.ndarray:
-    evaluation.values(measure)
-    first = (evaluation.rows["protocol"].to_numpy() == measure.protocol) & (
-        evaluation.rows["metric"].to_numpy() == measure.metric
-    )
-    ids: np.ndarray = evaluation.rows["user_id"].to_numpy()[
-        first & (evaluation.rows["k"].to_numpy() == measure.k)
-    ]
-    return ids
 
 
 def _check_items(model: Recommender, data: Dataset) -> None:
