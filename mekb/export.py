@@ -1,0 +1,215 @@
+"""A user's MeKB as a file: JSON, CSV, Turtle, JSON-LD, N-Triples, or a picture; many users as N-Quads.
+
+Only the user asked for and their own evidence are written. JSON holds everything; CSV has one row an
+interest; RDF has the shape of `mekb.rdf`. The same MeKB gives the same bytes.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mekb.errors import OutputError
+from mekb.graph import Interest, UserGraph
+from mekb.output import written_whole
+
+if TYPE_CHECKING:
+    from rdflib import Graph
+
+    from mekb.rdf import Provenance
+
+TEXT_FORMATS = ("json", "csv")
+RDF_FORMATS: Mapping[str, str] = {"ttl": "turtle", "jsonld": "json-ld", "nt": "nt"}
+"""Our name of a format -> rdflib's."""
+PICTURE_FORMATS = ("png", "svg")
+FORMATS = (*TEXT_FORMATS, *RDF_FORMATS, *PICTURE_FORMATS)
+"""Every format of one user's graph; each is also the ending of its files."""
+
+CSV_COLUMNS = (
+    "user",
+    "rank",
+    "entity_id",
+    "qid",
+    "title",
+    "label",
+    "kind",
+    "weight",
+    "tf",
+    "idf",
+    "n_items",
+    "n_users",
+    "n_evidence",
+    "items",
+)
+"""`items` are the titles of the items behind an interest (their ids where untitled), joined by " | "."""
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""First letters that make a spreadsheet run a cell (OWASP, CSV injection)."""
+
+
+def write_user_graph(
+    graph: UserGraph,
+    path: Path,
+    *,
+    format: str | None = None,  # noqa: A002  (the name users know from the command line)
+    force: bool = False,
+    spreadsheet_safe: bool = False,
+    provenance: "Provenance | None" = None,
+) -> None:
+    """Write a user's MeKB to a file, whole or not at all.
+
+    Args:
+        graph: the MeKB.
+        path: where to.
+        format: one of `FORMATS`; by the path's ending where None.
+        force: whether an existing file may be replaced.
+        spreadsheet_safe: CSV only: put "'" before cells that a spreadsheet would run as a formula, and a
+            byte order mark before the first. Raw CSV, the default, keeps every value as it is; the mark
+            does not survive a save in a spreadsheet, so open files of strangers as text.
+        provenance: RDF only: the store and run named in the file.
+
+    Raises:
+        OutputError: if the format is not known, the file exists, or it cannot be written.
+    """
+    chosen = _format_of(path, format)
+    with written_whole(path, force=force) as aside:
+        if chosen in PICTURE_FORMATS:
+            from mekb.picture import draw  # noqa: PLC0415  (matplotlib only where a picture is wanted)
+
+            aside.write_bytes(draw(graph, chosen))
+        elif chosen == "csv":
+            encoding = "utf-8-sig" if spreadsheet_safe else "utf-8"
+            aside.write_bytes(_csv(graph, spreadsheet_safe=spreadsheet_safe).encode(encoding))
+        else:
+            text = _json(graph) if chosen == "json" else _rdf(graph, chosen, provenance)
+            aside.write_bytes(text.encode())
+
+
+def write_user_graphs(
+    graphs: Iterable[UserGraph],
+    path: Path,
+    *,
+    force: bool = False,
+    provenance: "Provenance | None" = None,
+    on_user: Callable[[], None] | None = None,
+) -> int:
+    """Write many users' MeKBs as N-Quads, one named graph a user, one user in memory at a time.
+
+    Args:
+        graphs: the MeKBs, which may be made while they are read.
+        path: where to.
+        force: whether an existing file may be replaced.
+        provenance: the store and run named in the file.
+        on_user: called after each user.
+
+    Returns:
+        How many users were written.
+
+    Raises:
+        OutputError: if the file exists or cannot be written.
+    """
+    from mekb.rdf import Provenance, profile_iri, user_graph_rdf  # noqa: PLC0415  (rdflib is slow to load)
+
+    about = provenance or Provenance()
+    n_users = 0
+    with (
+        written_whole(path, force=force) as aside,
+        aside.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        for graph in graphs:
+            name = f" {profile_iri(graph.user, about.store).n3()} .\n"
+            for line in _triples(user_graph_rdf(graph, about)):
+                file.write(line.removesuffix(" .") + name)
+            n_users += 1
+            if on_user is not None:
+                on_user()
+    return n_users
+
+
+def _format_of(path: Path, name: str | None) -> str:
+    """Return the format asked for, or the one of the path's ending."""
+    chosen = path.suffix.removeprefix(".").lower() if name is None else name
+    if chosen not in FORMATS:
+        what = f"ending {path.suffix!r}" if name is None else f"format {name!r}"
+        raise OutputError(f"{path}: {what} is not one of {', '.join(FORMATS)}")
+    return chosen
+
+
+def _json(graph: UserGraph) -> str:
+    """Return everything a MeKB holds as JSON."""
+    content = {
+        "user": graph.user,
+        "run_id": graph.run_id,
+        "interests": [{"qid": interest.qid, **asdict(interest)} for interest in graph.interests],
+    }
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def _csv(graph: UserGraph, *, spreadsheet_safe: bool) -> str:
+    """Return one row an interest as CSV."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(CSV_COLUMNS)
+    for interest in graph.interests:
+        row = _csv_row(graph.user, interest)
+        writer.writerow(map(_inert, row) if spreadsheet_safe else row)
+    return file.getvalue()
+
+
+def _csv_row(user: str, interest: Interest) -> list[str | int | float]:
+    """Return the cells of `CSV_COLUMNS`."""
+    titles = dict.fromkeys(evidence.title or evidence.item for evidence in interest.evidence)
+    return [
+        user,
+        interest.rank,
+        interest.entity_id,
+        interest.qid or "",
+        interest.title,
+        interest.label,
+        interest.kind,
+        interest.weight,
+        interest.tf,
+        interest.idf,
+        interest.n_items,
+        interest.n_users,
+        len(interest.evidence),
+        " | ".join(titles),
+    ]
+
+
+def _inert(cell: str | float) -> str | float:
+    """Return a cell that no spreadsheet runs as a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+
+
+def _rdf(graph: UserGraph, name: str, provenance: "Provenance | None") -> str:
+    """Return a MeKB in one of the RDF formats."""
+    from mekb.rdf import PREFIXES, user_graph_rdf  # noqa: PLC0415  (rdflib is slow to load)
+
+    rdf = user_graph_rdf(graph, provenance)
+    if name == "nt":
+        return "".join(f"{line}\n" for line in _triples(rdf))
+    if name == "jsonld":
+        context = {prefix: str(namespace) for prefix, namespace in PREFIXES.items()}
+        content = json.loads(rdf.serialize(format="json-ld", context=context))
+        return json.dumps(_sorted(content), ensure_ascii=False, indent=2) + "\n"
+    return rdf.serialize(format=RDF_FORMATS[name])
+
+
+def _sorted(content: object) -> object:
+    """Return JSON-LD in one order: its arrays are sets here, and rdflib writes them in any."""
+    match content:
+        case dict():
+            return {key: _sorted(content[key]) for key in sorted(content)}
+        case list():
+            return sorted(map(_sorted, content), key=json.dumps)
+        case _:
+            return content
+
+
+def _triples(rdf: "Graph") -> list[str]:
+    """Return the N-Triples lines of a graph in order."""
+    return sorted(line for line in rdf.serialize(format="nt").split("\n") if line)
