@@ -28,8 +28,8 @@ ITEM_ROWS = (0.34, 0.56)
 INTEREST_COLUMN = (1.0, 0.9)
 """Distance of the interests from the middle: at the top and bottom row, and how much more half way."""
 ITEM_COLUMN = (4.75, 0.45)
-CUT_SLACK = 2
-"""How far from the middle the chain of interests may be cut."""
+CUT_SLACK = 8
+"""The chain of interests may be cut an eighth of its length away from its middle."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def _chain(interests: Sequence[Interest], net: nx.Graph) -> list[Interest]:
 def _cut(chain: Sequence[Interest], net: nx.Graph) -> int:
     """Return how many interests of a chain go left: about half, parting those that are least alike."""
     middle = math.ceil(len(chain) / 2)
-    places = range(max(1, middle - CUT_SLACK), min(len(chain), middle + CUT_SLACK + 1))
+    slack = len(chain) // CUT_SLACK
+    places = range(max(1, middle - slack), min(len(chain), middle + slack + 1))
     return min(
         places,
         key=lambda place: (_likeness(net, chain[place - 1], chain[place]), abs(place - middle)),

@@ -1,8 +1,7 @@
 """Files that are there whole or not at all: written aside, then renamed; nothing replaced unasked."""
 
 import contextlib
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,20 +26,10 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
         raise OutputError(f"{path}: is a folder; name a file")
     if path.exists() and not force:
         raise OutputError(f"{path}: exists; add --force to replace it")
+    aside = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent
-        )
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    os.close(handle)
-    aside = Path(name)
-    try:
+        aside.touch(exist_ok=False)
         yield aside
-        # A temporary file is for its owner alone; the result gets the rights any new file would have.
-        umask = os.umask(0)
-        os.umask(umask)
-        aside.chmod(0o666 & ~umask)
         aside.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

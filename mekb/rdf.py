@@ -327,7 +327,7 @@ def _iri(*parts: str) -> URIRef:
 
 def _decimal(number: float) -> Literal:
     """Return a number as xsd:decimal with fixed digits, never with an exponent."""
-    written = Decimal(repr(number))
+    written = Decimal(repr(float(number)))
     if not written.is_finite():
         raise OutputError(f"{number} cannot be written as xsd:decimal")
     return Literal(f"{written:.{DIGITS}f}", datatype=XSD.decimal, normalize=False)
