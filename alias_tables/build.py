@@ -267,8 +267,7 @@ def _report(
     dropped: dict[Reason, int],
     stamp: Stamp,
 ) -> BuildReport:
-    totals = connection.execute(_TOTALS_SQL).fetchone()
-    assert totals is not None, "a query of counts has one row"
+    totals = connection.execute(_TOTALS_SQL).fetchall()[0]
     articles, redirects, entities, pairs, surfaces = totals
     examples: list[Reject] = [
         *harvest.pages.examples,

@@ -48,6 +48,10 @@ class _SiteFields:
 class _PageInPageError(Exception):
     """A `<page>` inside a page: the end of the outer one was lost."""
 
+    def __init__(self, position: int) -> None:
+        super().__init__("a page begins inside a page")
+        self.position = position
+
 
 class _Handler:
     """Turns expat's events into pages; holds at most one page and its text."""
@@ -71,6 +75,7 @@ class _Handler:
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
         parser.StartDoctypeDeclHandler = self._doctype
+        self._parser = parser
         if resumed:
             self._stack, self._page = [], None
             parser.Parse(_ROOT, False)  # noqa: FBT003 (expat's positional isfinal)
@@ -91,7 +96,7 @@ class _Handler:
         self._pieces, self._n_chars = [], 0
         if name == "page":
             if self._page is not None:
-                raise _PageInPageError("a page begins inside a page")
+                raise _PageInPageError(self._parser.CurrentByteIndex)
             self._page = Page()
         elif name == "namespace":
             key = attributes.get("key", "")
@@ -240,7 +245,10 @@ class DumpReader:
                 self._parser.Parse(data, False)  # noqa: FBT003 (expat's positional isfinal)
             except (expat.ExpatError, _PageInPageError) as error:
                 self._refuse_or_count(error)
-                data = data[max(self._parser.CurrentByteIndex - before, 0) :]
+                position = self._parser.CurrentByteIndex
+                if isinstance(error, _PageInPageError):
+                    position = error.position
+                data = data[max(position - before, 0) :]
             else:
                 return
 

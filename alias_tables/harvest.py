@@ -231,9 +231,10 @@ class Harvester:
         if page.namespace is None:  # exports before 0.6 tell it by the title's prefix alone
             page.namespace = -1 if links.targets.is_elsewhere(page.title) else 0
         title = normal_form(page.title, result.site)
-        reason = skip_reason(page, self._seen)
-        if title is None or reason is not None:
-            result.pages.add(reason or Reason.INVALID_TITLE, page.page_id, page.title)
+        invalid = title is None and page.namespace == 0
+        reason = Reason.INVALID_TITLE if invalid else skip_reason(page, self._seen)
+        if reason is not None:
+            result.pages.add(reason, page.page_id, page.title)
         if title is None or reason not in {None, Reason.DUPLICATE_PAGE}:
             return
         row = pages.row(page, title)

@@ -214,5 +214,4 @@ def _follow_hops(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _count_unfinished(connection: duckdb.DuckDBPyConnection) -> int:
-    row = connection.execute(UNFINISHED_SQL).fetchone()
-    return int(row[0]) if row else 0
+    return int(connection.execute(UNFINISHED_SQL).fetchall()[0][0])

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 _BIDI_MARKS = re.compile("[\u200e\u200f\u202a-\u202e]")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # a lone one has no UTF-8, so no dictionary can hold it
 _SEGMENT = re.compile("[\x00-\x7f]+|[^\x00-\x7f]")
 _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
 _TOKEN_CLASSES = re.compile("w[wm]*|[cp]m*|m+")
@@ -57,11 +58,12 @@ def exact_key(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     # NFC may not change white space, and removing marks may bring combining characters together
-    text = unicodedata.normalize("NFC", _BIDI_MARKS.sub("", text))
+    text = unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", _BIDI_MARKS.sub("", text)))
     return " ".join(text.split())
 
 
 def _fold_segment(segment: str) -> str:
+    segment = _SURROGATE.sub("\ufffd", segment)
     for _ in range(2):  # casefolding may bring forth what the first round would have levelled
         bare = _IGNORED.sub("", unicodedata.normalize("NFKD", segment))
         segment = bare.translate(_TYPOGRAPHY).casefold()

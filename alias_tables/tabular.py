@@ -24,7 +24,7 @@ from alias_tables.report import RejectLog
 from alias_tables.schema import CHANNELS, PAGE_ID_BASE
 from alias_tables.site import Site
 from alias_tables.surface import exact_key
-from alias_tables.titles import normal_form, strip_bracket
+from alias_tables.titles import clean_title, normal_form, strip_bracket
 
 ROWS_A_BATCH = 100_000
 
@@ -201,17 +201,20 @@ class FileReader:
         named = row.get("channel", "").strip()
         if named and named not in CHANNELS:
             return Reason.UNKNOWN_CHANNEL
-        label = strip_bracket(title) if title else None
+        shown = exact_key(
+            clean_title(raw_title)
+        )  # "iPhone" is what people write, "IPhone" the title
+        bare = strip_bracket(shown)
         if surface:  # with a count it is a count of links, without one it is a name somebody listed
             channel = "anchor" if row.get("count", "").strip() else "wikidata_alias"
             surfaces = [(surface, named or channel)]
         else:
-            surfaces = [(title or "", named or "title"), (label or "", named or "title_stripped")]
+            surfaces = [(shown, named or "title"), (bare or "", named or "title_stripped")]
         if title is None and (qid is None or not surface):
             return Reason.NO_ENTITY
         common = {
             "title": title,
-            "label": label,
+            "label": bare or shown or None,
             "qid": qid,
             "n": count,
             "description": exact_key(row.get("description", "")) or None,
