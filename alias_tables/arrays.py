@@ -120,7 +120,8 @@ def arrays_from_tables(entities: pa.Table, aliases: pa.Table) -> tuple[Arrays, T
     exact = _csr(_Pairs(keys, rows, priors), len(exact_trie))
     merged = _merge(_Pairs(folded_of_exact[keys], rows, priors * seen[keys]), len(ids))
     totals = _sums(folded_of_exact, seen, len(folded_trie))
-    folded_pairs = _Pairs(merged.keys, merged.rows, merged.priors / totals[merged.keys])
+    shares = _six_digits(merged.priors / totals[merged.keys])
+    folded_pairs = _Pairs(merged.keys, merged.rows, shares)
     arrays = Arrays(
         ids,
         title_keys.astype(np.uint32),
@@ -157,6 +158,12 @@ def _observations(aliases: pa.Table) -> npt.NDArray[np.float64]:
 def _sums(keys: Offsets, weights: npt.NDArray[np.float64], n_keys: int) -> npt.NDArray[np.float64]:
     """Return the sum of the weights of each key."""
     return np.bincount(keys, weights=weights, minlength=n_keys).astype(np.float64)
+
+
+def _six_digits(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Round to six significant digits, so that sums of float32 priors that should tie do tie."""
+    scale = 10.0 ** (6 - np.ceil(np.log10(shares)))
+    return np.minimum(np.round(shares * scale) / scale, 1.0)
 
 
 def _merge(pairs: _Pairs, n_entities: int) -> _Pairs:

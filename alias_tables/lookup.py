@@ -159,6 +159,7 @@ class AliasIndex:
         folded = fold_text(text)
         spans = tokens(text)
         stops = {stop for _, stop in spans}
+        spans = [span for span in spans if skip_ignored(text, span[0]) == span[0]]
         positions = _folded_starts(folded, [start for start, _ in spans])
         prefixes, longest = self._tries.folded.iter_prefixes_with_ids, self._longest
         found: list[Match] = []

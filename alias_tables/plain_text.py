@@ -27,7 +27,6 @@ _LINE_MARKUP = re.compile(
 _MAGIC_WORD = re.compile(r"__[A-Z]{3,20}__")
 _EMPTY_BRACKETS = re.compile(r" ?[(\uff08][\s,;:/\u2013\u2014]*[)\uff09]")
 _BRACKET_START = re.compile(r"([(\uff08])[\s,;:/]+")
-_BLANK_LINES = re.compile(r"\s*\n\s*")
 _SENTENCE_END = re.compile(r"(?<=[^\s.][a-z0-9)\"'\u2019\]%])[.!?](?=\s|$)|[\u3002\uff01\uff1f]|\n")
 _LEAD_END = re.compile(r"^==", re.MULTILINE)
 
@@ -45,7 +44,8 @@ def plain_text(text: str, is_elsewhere: Callable[[str], bool]) -> str:
     bare = _EXTERNAL.sub(r"\1", bare)
     bare = _LINE_MARKUP.sub(" ", _TAG.sub(" ", bare))
     bare = _MAGIC_WORD.sub("", decode_entities(strip_quotes(bare)))
-    return _BLANK_LINES.sub("\n", bare).strip()
+    lines = (line.strip() for line in bare.split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 def _without_brackets(text: str, is_elsewhere: Callable[[str], bool]) -> str:

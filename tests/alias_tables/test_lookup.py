@@ -14,7 +14,7 @@ from alias_tables.arrays import MANIFEST
 from alias_tables.errors import TableError
 from alias_tables.lookup import NO_ENTITY, AliasIndex, Candidate
 from alias_tables.schema import ALIASES, ENTITIES
-from alias_tables.surface import exact_key, folded_key, tokens
+from alias_tables.surface import exact_key, folded_key, skip_ignored, tokens
 
 TITLES = {
     10: "Star Wars",
@@ -170,6 +170,8 @@ def test_matches_equal_trying_every_span(surfaces, text):
     boundaries = tokens(text)
     expected = []
     for start, _ in boundaries:
+        if skip_ignored(text, start) > start:
+            continue  # a mark without a letter: nothing begins there
         stops = [
             stop
             for _, stop in boundaries
