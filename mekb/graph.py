@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from alias_tables.schema import PAGE_ID_BASE
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -44,7 +46,11 @@ class Interest:
     @property
     def qid(self) -> str | None:
         """The Wikidata id, or None for an entity that has none."""
-        return f"Q{self.entity_id}" if self.kind == "wikidata" and self.entity_id < 2_000_000_000 else None
+        return (
+            f"Q{self.entity_id}"
+            if self.kind == "wikidata" and self.entity_id < PAGE_ID_BASE
+            else None
+        )
 
 
 @dataclass(frozen=True)

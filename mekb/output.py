@@ -1,7 +1,8 @@
-"""Files that are there whole or not at all: written aside, then renamed; nothing replaced unasked."""
+"""Files and folders that are there whole or not at all: written aside, then renamed; nothing replaced unasked."""
 
 import contextlib
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,3 +36,48 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_written_whole(folder: Path, *, mark: str, force: bool = False) -> Iterator[Path]:
+    """Give a folder beside `folder` to fill, which takes its place when the block ends without an error.
+
+    Args:
+        folder: where the folder shall be.
+        mark: a file every folder of this kind holds; only such a folder is ever replaced.
+        force: whether a folder that is there already may be replaced.
+
+    Yields:
+        The folder to fill, empty; it goes away if the block fails.
+
+    Raises:
+        OutputError: see `check_folder`; or the folder cannot be written.
+    """
+    check_folder(folder, mark=mark, force=force)
+    token = secrets.token_hex(4)
+    aside, former = (
+        folder.with_name(f".{folder.name[:40]}-{token}-{side}") for side in ("new", "old")
+    )
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        if folder.exists():
+            folder.rename(former)
+        aside.rename(folder)
+    except OSError as error:
+        if former.exists() and not folder.exists():
+            former.rename(folder)
+        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def check_folder(folder: Path, *, mark: str, force: bool) -> None:
+    """Raise OutputError unless `folder` may be written: it is free, or ours (it holds `mark`) with `force`."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists() and not (folder / mark).is_file():
+        raise OutputError(f"{folder}: exists and is not ours to replace; choose another name")
+    if folder.exists() and not force:
+        raise OutputError(f"{folder}: exists; add --force to replace it")

@@ -1,0 +1,73 @@
+"""Interest graphs of people, and recommendations for people a service has never seen.
+
+    import mekb
+    mekb.import_data("my.duckdb", items=["items.jsonl"], interactions=["interactions.csv"])
+    mekb.build_aliases("my.duckdb", dumps=["pages-articles.xml.bz2"], qids="titles.tsv")
+    mekb.link("my.duckdb")
+    mekb.build_profiles("my.duckdb")
+    mekb.train("my.duckdb", "model", target="films", sources=["books"])
+    bundle = mekb.make_bundle("my.duckdb", "model", "bundle")
+    mekb.recommend(bundle, interests=["Hayao Miyazaki", "jazz"])
+
+Importing this loads nothing heavy: the verbs live in `mekb.api` and are fetched when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mekb.api import (
+        build_aliases,
+        build_profiles,
+        describe,
+        evaluate,
+        export_profile,
+        import_data,
+        link,
+        link_text,
+        lookup,
+        make_bundle,
+        open_bundle,
+        read_table,
+        recommend,
+        runs,
+        train,
+        user_graph,
+    )
+    from mekb.config import Settings, load_settings
+    from mekb.store import Store
+
+    __version__: str
+
+__all__ = [
+    "Settings",
+    "Store",
+    "build_aliases",
+    "build_profiles",
+    "describe",
+    "evaluate",
+    "export_profile",
+    "import_data",
+    "link",
+    "link_text",
+    "load_settings",
+    "lookup",
+    "make_bundle",
+    "open_bundle",
+    "read_table",
+    "recommend",
+    "runs",
+    "train",
+    "user_graph",
+]
+
+_ROOMS = {"Settings": "mekb.config", "load_settings": "mekb.config", "Store": "mekb.store"}
+
+
+def __getattr__(name: str) -> object:
+    """Fetch a public name from its module when it is first asked for."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("mekb")
+    if name not in __all__:
+        raise AttributeError(f"module 'mekb' has no attribute '{name}'")
+    return getattr(import_module(_ROOMS.get(name, "mekb.api")), name)

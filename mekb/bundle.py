@@ -1,0 +1,231 @@
+"""The bundle: an immutable folder that answers for users never seen, without the store.
+
+    manifest.json           format, versions, target and sources, SHA-256 of every other file
+    model/                  the trained encoder (training.checkpoint)
+    items.parquet           every item of source and target: ids, domain, title, training count
+    item_entities.parquet   which item holds which entity
+    entities.parquet        titles, multipliers and user counts (idf) as counted on training rows
+    index.faiss             exact inner-product index over the target's item vectors
+    aliases/                the alias dictionary, for interests given by name
+
+Written aside and renamed, so that a folder of the final name is whole; every hash is checked when opened.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from scipy.sparse import csr_array
+
+from alias_tables.lookup import AliasIndex
+from mekb.dataset import SplitWorld, World
+from mekb.errors import BundleError
+from mekb.fingerprint import file_fingerprint
+from mekb.output import folder_written_whole
+from mekb.profile import EntityTable, ProfileScorer
+from mekb.scoring import ScoringConfig
+from training import checkpoint
+from training.contract import VectorRecommender
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class BundleParts:
+    """What a bundle is made from."""
+
+    model: VectorRecommender
+    """A trained model."""
+    world: World
+    """All items of the store."""
+    split: SplitWorld
+    """The training rows the model learned from, with its profile scorer."""
+    aliases: AliasIndex
+    """The dictionary that resolves interests given by name."""
+    origin: Mapping[str, Any]
+    """What to remember of where it came from (settings, fingerprints); JSON-able."""
+
+
+def write_bundle(folder: Path, parts: BundleParts, *, force: bool = False) -> None:
+    """Write a bundle aside and rename it into place; `force` replaces one that stands there.
+
+    Raises:
+        OutputError: the folder exists and is not to be replaced, or is no bundle.
+    """
+    data, profiles = parts.split.data, parts.split.profiles
+    with folder_written_whole(folder, mark=MANIFEST, force=force) as aside:
+        checkpoint.save(parts.model, aside / "model", {"target": data.target})
+        _write_tables(aside, parts.world, parts.split)
+        vectors = np.ascontiguousarray(parts.model.item_vectors())
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        index.add(vectors)
+        faiss.write_index(index, str(aside / "index.faiss"))
+        parts.aliases.save(aside / "aliases")
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "target": data.target,
+            "sources": list(data.sources),
+            "scoring": profiles.config.model_dump(mode="json"),
+            "n_users": profiles.entities.n_all,
+            "origin": dict(parts.origin),
+            "files": _hashes(aside),
+        }
+        text = json.dumps(manifest, indent=1, sort_keys=True)
+        (aside / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _write_tables(aside: Path, world: World, split: SplitWorld) -> None:
+    data = split.data
+    rows = [
+        pa.table(
+            {
+                "item_id": pa.array(catalogue.item_ids, pa.uint32()),
+                "external_id": pa.array(world.item_names[domain], pa.string()),
+                "domain": pa.array([domain] * len(catalogue), pa.string()),
+                "title": pa.array(list(catalogue.titles), pa.string()),
+                "n_users": pa.array(_column_counts(data.interactions[domain]), pa.int64()),
+            }
+        )
+        for domain, catalogue in data.catalogues.items()
+    ]
+    pq.write_table(pa.concat_tables(rows), aside / "items.parquet")
+    pairs = {domain: matrix.tocoo() for domain, matrix in split.profiles.item_entities.items()}
+    held = [
+        pa.table(
+            {
+                "item_id": pa.array(data.catalogues[domain].item_ids[pair.coords[0]], pa.uint32()),
+                "entity_row": pa.array(pair.coords[1].astype(np.uint32), pa.uint32()),
+            }
+        )
+        for domain, pair in pairs.items()
+    ]
+    pq.write_table(pa.concat_tables(held), aside / "item_entities.parquet")
+    pq.write_table(split.profiles.entities.to_arrow(), aside / "entities.parquet")
+
+
+def _column_counts(matrix: csr_array) -> npt.NDArray[np.int64]:
+    return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.int64)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {
+        file.relative_to(folder).as_posix(): file_fingerprint(file)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file != folder / MANIFEST
+    }
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """The items of one domain, in row order."""
+
+    item_ids: npt.NDArray[np.uint32]
+    names: Sequence[str]
+    """External ids."""
+    titles: Sequence[str]
+    n_users: npt.NDArray[np.int64]
+    """Users of the training rows who liked the item."""
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """External id -> row."""
+        return {name: row for row, name in enumerate(self.names)}
+
+
+class Bundle:
+    """An open bundle: what it holds, checked and loaded; `mekb.query` asks it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Check and load a bundle.
+
+        Raises:
+            BundleError: a file is missing, added, altered, or of another version; it is named.
+        """
+        self.folder = folder
+        manifest = _checked_manifest(folder)
+        self.target: str = manifest["target"]
+        self.sources: tuple[str, ...] = tuple(manifest["sources"])
+        self.origin: Mapping[str, Any] = manifest["origin"]
+        model, _ = checkpoint.load(folder / "model")
+        if not isinstance(model, VectorRecommender):
+            raise BundleError(f"{folder}: its model '{model.name}' has no vectors to search")
+        self.model = model
+        self.item_vectors = model.item_vectors()
+        self.items = _read_items(folder, (*self.sources, self.target))
+        entities = EntityTable.from_arrow(
+            pq.read_table(folder / "entities.parquet"), n_all=manifest["n_users"]
+        )
+        scoring = ScoringConfig.model_validate(manifest["scoring"])
+        self.profiles = ProfileScorer(entities, self._item_entities(len(entities.titles)), scoring)
+        self.index = faiss.read_index(str(folder / "index.faiss"))
+        if self.index.ntotal != len(self.items[self.target].names):
+            raise BundleError(
+                f"{folder}: index.faiss holds {self.index.ntotal} items, items.parquet"
+                f" {len(self.items[self.target].names)} of '{self.target}'"
+            )
+
+    @cached_property
+    def aliases(self) -> AliasIndex:
+        """The alias dictionary, opened when first needed."""
+        return AliasIndex.open(self.folder / "aliases")
+
+    def _item_entities(self, n_entities: int) -> dict[str, csr_array]:
+        held = pq.read_table(self.folder / "item_entities.parquet")
+        item_ids, columns = held["item_id"].to_numpy(), held["entity_row"].to_numpy()
+        matrices = {}
+        for domain, items in self.items.items():
+            within = np.isin(item_ids, items.item_ids)
+            rows = np.searchsorted(items.item_ids, item_ids[within])
+            matrices[domain] = csr_array(
+                (np.ones(len(rows), dtype=np.float32), (rows, columns[within])),
+                shape=(len(items.names), n_entities),
+            )
+        return matrices
+
+
+def _read_items(folder: Path, domains: Sequence[str]) -> dict[str, ItemTable]:
+    table = pq.read_table(folder / "items.parquet")
+    items = {}
+    for domain in domains:
+        own = table.filter(pc.equal(table["domain"], domain))
+        items[domain] = ItemTable(
+            item_ids=own["item_id"].to_numpy(),
+            names=own["external_id"].to_pylist(),
+            titles=own["title"].to_pylist(),
+            n_users=own["n_users"].to_numpy(),
+        )
+    return items
+
+
+def _checked_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            f"{folder}: no bundle (its {MANIFEST} cannot be read); make one with 'mekb bundle'"
+        ) from error
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise BundleError(
+            f"{folder}: bundle format {manifest.get('format_version')}, this mekb reads {FORMAT_VERSION}"
+        )
+    found = _hashes(folder)
+    for name in sorted(manifest["files"].keys() | found.keys()):
+        if name not in found:
+            raise BundleError(f"{folder}: {name} is missing")
+        if name not in manifest["files"]:
+            raise BundleError(f"{folder}: {name} does not belong to it")
+        if manifest["files"][name] != found[name]:
+            raise BundleError(
+                f"{folder}: {name} is not the file that was written (its hash differs)"
+            )
+    return manifest

@@ -1,0 +1,61 @@
+"""The command `mekb`: groups of commands, and the one place where an error becomes a line and an exit code."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mekb.cli import aliases, data, models, profiles, project
+from mekb.errors import EXPECTED_ERRORS, ConfigError
+
+app = typer.Typer(
+    name="mekb",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Build knowledge-graph profiles of people's interests, and recommend to people a service has"
+    " never seen. Start with: mekb demo",
+)
+app.command("demo")(project.demo)
+app.command("doctor")(project.doctor)
+app.add_typer(data.app, name="data")
+app.add_typer(aliases.app, name="aliases")
+app.command("link")(profiles.link)
+app.add_typer(profiles.app, name="profiles")
+app.command("train")(models.train)
+app.command("evaluate")(models.evaluate)
+app.command("bundle")(models.bundle)
+app.command("recommend")(models.recommend)
+app.command("runs")(project.runs)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from mekb import __version__
+
+        sys.stdout.write(f"mekb {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Keep the options that stand before a command; `main` reads them again."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        app()
+    except EXPECTED_ERRORS as error:
+        if "--debug" in sys.argv[1:]:
+            raise
+        sys.stderr.write(f"mekb: {' '.join(str(error).split())}\n")
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("mekb: interrupted\n")
+        sys.exit(130)

@@ -1,0 +1,98 @@
+"""`mekb data`: bring one's own data in, and look at it before training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mekb.cli.options import (
+    ConfigOption,
+    ForceOption,
+    Format,
+    FormatOption,
+    SetOption,
+    StoreArgument,
+)
+
+app = typer.Typer(no_args_is_help=True, help="Import items and interactions; describe them.")
+
+_COLUMN_HELP = (
+    "Map a column: ROLE=COLUMN, ROLE one of user, item, domain, rating, at, title, text, brand,"
+    " categories; may be repeated."
+)
+
+
+@app.command("import")
+def import_(
+    store: StoreArgument,
+    items: Annotated[
+        list[Path], typer.Option("--items", help="A file with a row an item; may be repeated.")
+    ],
+    interactions: Annotated[
+        list[Path],
+        typer.Option("--interactions", help="A file with a row a user and item; may be repeated."),
+    ],
+    column: Annotated[list[str] | None, typer.Option("--column", help=_COLUMN_HELP)] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    force: ForceOption = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Read items and interactions (CSV, TSV, JSONL, Parquet; .gz) into a store.
+
+    Example: mekb data import my.duckdb --items items.jsonl --interactions interactions.csv
+    """
+    from mekb import api
+    from mekb.cli.output import note, print_json, print_rows
+    from mekb.config import load_settings
+
+    mapped = [f"source.{assignment}" for assignment in column or []]
+    settings = load_settings(config, [*(set_ or []), *mapped])
+    done = api.import_data(
+        store, items=items, interactions=interactions, settings=settings, force=force
+    )
+    note(str(done.stage))
+    if done.report is None:
+        return
+    if format is Format.JSON:
+        print_json(done.report.model_dump(mode="json"))
+        return
+    files = [
+        {
+            "file": file.file,
+            "format": file.format,
+            "read": file.n_read,
+            "kept": file.n_kept,
+            "rejected": "; ".join(f"{each.n_rows} {each.reason}" for each in file.rejected),
+        }
+        for file in done.report.files
+    ]
+    print_rows(files, format, title="Files")
+    domains = [
+        {"domain": name, **counts.model_dump()} for name, counts in done.report.domains.items()
+    ]
+    print_rows(domains, format, title="Imported")
+    for line in done.report.notes:
+        note(line)
+
+
+@app.command("describe")
+def describe(store: StoreArgument, format: FormatOption = Format.TABLE) -> None:
+    """Show what a store holds: users, items, overlaps, link coverage, and what to worry about.
+
+    Example: mekb data describe my.duckdb
+    """
+    from mekb import api
+    from mekb.cli.output import print_json, print_line, print_rows
+
+    found = api.describe(store)
+    if format is Format.JSON:
+        print_json(found.model_dump(mode="json"))
+        return
+    print_rows([domain.model_dump() for domain in found.domains], format, title="Domains")
+    print_rows([overlap.model_dump() for overlap in found.overlaps], format, title="Shared users")
+    if found.top_entities:
+        top = [entity.model_dump() for entity in found.top_entities]
+        print_rows(top, format, title="Most frequent entities")
+    for warning in found.warnings:
+        print_line(f"! {warning}")

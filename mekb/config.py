@@ -1,0 +1,129 @@
+"""All settings of a project in one object: one TOML file, every value with a default, unknown keys refused.
+
+    [link]
+    detector = "dictionary"
+
+    [scoring]
+    k_star = 5.0
+
+A value may be overridden by a dotted assignment (`scoring.k_star=3`), as the command line's --set does.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from alias_tables.config import AliasConfig
+from entity_linking.config import LinkConfig
+from mekb.errors import ConfigError
+from mekb.scoring import EntityWeights, ScoringConfig
+from mekb.sources.config import ImportConfig
+
+
+class SplitConfig(BaseModel):
+    """Which users are held out of the target domain, for validation and for test."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_folds: int = Field(default=5, ge=2)
+    """Overlapping users are dealt into so many test folds: 5 gives the paper's 20 % (paper 002, 4.2)."""
+    fold: int = Field(default=0, ge=0)
+    valid_share: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the other overlapping users whose target rows choose the epoch and the settings."""
+    seed: int = 0
+
+
+class TrainConfig(BaseModel):
+    """What is trained and where."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str = "default"
+    model: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the model that differ from its preset."""
+    seed: int = 0
+    device: str = "auto"
+    """"auto" takes a CUDA device when there is one."""
+    precision: str = "bf16-mixed"
+    """"bf16-mixed" or "32-true"; on a CPU without bf16 instructions the second is faster."""
+
+
+class Settings(BaseModel):
+    """The settings of every stage."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: ImportConfig = ImportConfig()
+    aliases: AliasConfig = AliasConfig()
+    link: LinkConfig = LinkConfig()
+    weights: EntityWeights = EntityWeights()
+    scoring: ScoringConfig = ScoringConfig()
+    split: SplitConfig = SplitConfig()
+    train: TrainConfig = TrainConfig()
+
+
+def load_settings(file: str | Path | None = None, assignments: Sequence[str] = ()) -> Settings:
+    """Return the settings of a TOML file with assignments laid over it.
+
+    Args:
+        file: A TOML file, or None for the defaults.
+        assignments: Such as "scoring.k_star=3"; the value is read as TOML, else taken as text.
+
+    Raises:
+        ConfigError: no such file, no TOML, an unknown key, or a value that is not allowed.
+
+    >>> load_settings(assignments=["scoring.k_star=3"]).scoring.k_star
+    3.0
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: is not TOML: {error}") from error
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(
+                f"--set {assignment}: write SECTION.KEY=VALUE, such as scoring.k_star=3"
+            )
+        _assign(values, key.strip().split("."), _toml_value(text.strip()), assignment)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        where = f"{file}: " if file is not None else ""
+        raise ConfigError(where + _problems(error)) from error
+
+
+def _assign(values: dict[str, Any], path: Sequence[str], value: object, assignment: str) -> None:
+    *sections, key = path
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {assignment}: '{section}' holds a value, not a section")
+    values[key] = value
+
+
+def _toml_value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _problems(error: ValidationError) -> str:
+    """Return every problem of a validation in one line."""
+    return "; ".join(
+        f"'{'.'.join(str(part) for part in problem['loc'])}': {problem['msg']}"
+        + (f" (given: {problem['input']!r})" if _is_short(problem.get("input")) else "")
+        for problem in error.errors()
+    )
+
+
+def _is_short(value: object) -> bool:
+    return not isinstance(value, Mapping) and len(repr(value)) <= 60  # noqa: PLR2004  what fits one line

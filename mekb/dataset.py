@@ -1,0 +1,176 @@
+"""From the store's tables to what a recommender learns from: matrices, catalogues and profiles.
+
+The split is made here, before anything is counted, so that the idf of the profiles knows training rows only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy.sparse import csr_array
+
+from mekb.config import SplitConfig
+from mekb.errors import UnknownError
+from mekb.profile import EntityTable, ProfileScorer
+from mekb.scoring import ScoringConfig
+from mekb.store import Store
+from training.dataset import Catalogue, Dataset, HeldOut
+from training.splits import cold_start_split
+
+ENTITY_ROWS_SQL = """
+with named as (
+    select entity_id, title from entities
+    union all
+    select entity_id, title from custom_entities
+),
+held as (
+    select entity_id, max(weight) as multiplier from item_entities group by entity_id
+)
+select held.entity_id, named.title, cast(held.multiplier as double) as multiplier
+from held join named on held.entity_id = named.entity_id
+order by held.entity_id
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything a store knows about items and users, as matrices; no split yet."""
+
+    user_ids: npt.NDArray[np.uint32]
+    user_names: list[str]
+    catalogues: Mapping[str, Catalogue]
+    item_names: Mapping[str, list[str]]
+    """Domain -> external ids, in row order."""
+    interactions: Mapping[str, csr_array]
+    """Domain -> (users, items): positive interactions."""
+    entities: EntityTable
+    """Titles and multipliers; nothing is counted yet."""
+    item_entities: Mapping[str, csr_array]
+    """Domain -> (items, entities)."""
+
+
+@dataclass(frozen=True)
+class SplitWorld:
+    """A data set of training rows and its held-out test users."""
+
+    data: Dataset
+    test: HeldOut
+    profiles: ProfileScorer
+
+
+def load_world(store: Store, domains: tuple[str, ...]) -> World:
+    """Read the named domains of a store, in that order.
+
+    Raises:
+        UnknownError: a table or a domain is not there.
+    """
+    store.require("items", "users", "interactions", hint="import your data with 'mekb data import'")
+    store.require("item_entities", hint="link the items with 'mekb link'")
+    found = [
+        row[0] for row in store.connection.execute("select distinct domain from items").fetchall()
+    ]
+    for domain in domains:
+        if domain not in found:
+            raise UnknownError(
+                f"no domain '{domain}' in {store.path}; it holds {', '.join(sorted(found))}"
+            )
+    users = store.read("users")
+    entities = store.query(ENTITY_ROWS_SQL)
+    entity_ids = entities["entity_id"].to_numpy()
+    items = {domain: _items_of(store, domain) for domain in domains}
+    return World(
+        user_ids=users["user_id"].to_numpy(),
+        user_names=users["external_id"].to_pylist(),
+        catalogues={
+            domain: Catalogue(domain, table["item_id"].to_numpy(), table["title"].to_pylist())
+            for domain, table in items.items()
+        },
+        item_names={domain: table["external_id"].to_pylist() for domain, table in items.items()},
+        interactions={
+            domain: _pairs(
+                store, LIKED_SQL, domain, users["user_id"].to_numpy(), table["item_id"].to_numpy()
+            )
+            for domain, table in items.items()
+        },
+        entities=EntityTable(
+            entity_ids=entity_ids,
+            titles=entities["title"].to_pylist(),
+            multipliers=entities["multiplier"].to_numpy(),
+            n_users=np.zeros(len(entity_ids), dtype=np.int64),
+            n_all=0,
+        ),
+        item_entities={
+            domain: _pairs(store, HOLDS_SQL, domain, table["item_id"].to_numpy(), entity_ids)
+            for domain, table in items.items()
+        },
+    )
+
+
+LIKED_SQL = """
+select interactions.user_id as row_id, interactions.item_id as column_id
+from interactions join items using (item_id)
+where interactions.positive and items.domain = $domain
+"""
+
+HOLDS_SQL = """
+select item_entities.item_id as row_id, item_entities.entity_id as column_id
+from item_entities join items using (item_id)
+where items.domain = $domain
+"""
+
+
+def _items_of(store: Store, domain: str) -> pa.Table:
+    return store.query(
+        "select item_id, external_id, title from items where domain = $domain order by item_id",
+        {"domain": domain},
+    )
+
+
+def _pairs(
+    store: Store,
+    query: str,
+    domain: str,
+    row_ids: npt.NDArray[np.uint32],
+    column_ids: npt.NDArray[np.uint32],
+) -> csr_array:
+    """Return a 0/1 matrix of the pairs a query gives; both id arrays are sorted."""
+    pairs = store.query(query, {"domain": domain})
+    rows = np.searchsorted(row_ids, pairs["row_id"].to_numpy())
+    columns = np.searchsorted(column_ids, pairs["column_id"].to_numpy())
+    ones = np.ones(pairs.num_rows, dtype=np.float32)
+    matrix = csr_array((ones, (rows, columns)), shape=(len(row_ids), len(column_ids)))
+    matrix.sort_indices()
+    return matrix
+
+
+def split_world(
+    world: World, target: str, split: SplitConfig, scoring: ScoringConfig
+) -> SplitWorld:
+    """Hold out cold-start users of the target domain; profiles count what is left.
+
+    Args:
+        world: All interactions.
+        target: The target domain; the others are sources.
+        split: Which fold of the overlapping users is the test, and how many validate.
+        scoring: Settings of the interest score.
+    """
+    parts = cold_start_split(
+        world.interactions,
+        target,
+        fold=split.fold,
+        n_folds=split.n_folds,
+        valid_share=split.valid_share,
+        seed=split.seed,
+    )
+    profiles = ProfileScorer.learn(world.entities, world.item_entities, parts.train, scoring)
+    data = Dataset(
+        user_ids=world.user_ids,
+        catalogues=world.catalogues,
+        interactions=parts.train,
+        target=target,
+        profiles=profiles,
+        valid=parts.valid,
+    )
+    return SplitWorld(data, parts.test, profiles)

@@ -1,0 +1,154 @@
+"""The profile stage: score every user's interests into `user_entity`, flatten them into `profiles`, read one.
+
+All positive interactions of the store count here: this is the graph people look at, edit and export. What is
+trained and evaluated is scored anew from training rows only (`mekb.dataset`).
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from mekb.errors import UnknownError
+from mekb.graph import Evidence, Interest, UserGraph
+from mekb.profile import MAX_ENTITIES, PROFILE_TEXT_SQL, SEPARATOR
+from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
+from mekb.scoring import USER_ENTITY_SQL, ScoringConfig
+from mekb.store import Rows, Store
+
+ONE_USERS_INTERESTS_SQL = """
+with own as (
+    select * from user_entity where user_id = $user_id
+),
+named as (
+    select entity_id, title, label, kind from entities semi join own using (entity_id)
+    union all
+    select entity_id, title, label, kind from custom_entities semi join own using (entity_id)
+),
+spread as (
+    select entity_id, count(*) as n_users from user_entity semi join own using (entity_id) group by entity_id
+)
+select entity_id, title, label, kind, n_items, n_users, tf, idf, weight, rank
+from own join named using (entity_id) join spread using (entity_id)
+order by rank
+"""
+
+ONE_USERS_EVIDENCE_SQL = """
+with liked as (
+    select items.* from interactions join items using (item_id)
+    where interactions.user_id = $user_id and interactions.positive
+),
+mentioned as (
+    select mentions.entity_id, liked.item_id, liked.external_id, liked.domain, liked.title,
+           mentions.field, mentions.start, mentions.stop, mentions.surface, mentions.score
+    from liked join mentions using (item_id)
+),
+attributes as (
+    select item_id, 'brand' as kind, 'brand' as field, trim(brand) as name from liked
+    union all
+    select item_id, 'category', 'categories', trim(category)
+    from (select item_id, unnest(categories) as category from liked)
+    union all
+    select item_id, 'product', 'title', trim(title) from liked
+),
+named as (
+    select distinct custom_entities.entity_id, liked.item_id, liked.external_id, liked.domain, liked.title,
+           attributes.field, 0 as start, length(attributes.name) as stop, attributes.name as surface,
+           1.0 as score
+    from attributes
+    join custom_entities on attributes.kind = custom_entities.kind and attributes.name = custom_entities.title
+    join liked on attributes.item_id = liked.item_id
+)
+select entity_id, external_id as item, domain, title, field, start, stop, surface, score
+from (select * from mentioned union all select * from named)
+order by entity_id, item_id, field, start
+"""
+"""Where each of a user's entities came from: mentions, and the items' own attributes."""
+
+LIKED_ITEMS_SQL = """
+select items.domain, items.external_id from interactions join items using (item_id)
+where interactions.user_id = $user_id and interactions.positive order by items.item_id
+"""
+
+
+def build_profiles(store: Store, config: ScoringConfig, *, force: bool = False) -> StageResult:
+    """Score all users of a store; writes `user_entity` and `profiles` together.
+
+    Raises:
+        UnknownError: the items are not imported or not linked yet.
+    """
+    store.require("interactions", hint=f"import your data with 'mekb data import {store.path} ...'")
+    store.require(
+        "item_entities", "custom_entities", hint=f"link the items with 'mekb link {store.path}'"
+    )
+    stage = Stage(
+        name="profiles",
+        config=settings_of(config),
+        inputs=table_inputs(store, "interactions", "item_entities", "entities", "custom_entities"),
+        outputs=("user_entity", "profiles"),
+    )
+
+    def work() -> Mapping[str, Rows]:
+        scored = store.connection.sql(USER_ENTITY_SQL, params=config.model_dump())
+        scored.create_view("scored_interests", replace=True)
+        texts = store.connection.sql(
+            PROFILE_TEXT_SQL, params={"separator": SEPARATOR, "max_entities": MAX_ENTITIES}
+        )
+        return {"user_entity": scored, "profiles": texts}
+
+    try:
+        return run_stage(store, stage, work, force=force)
+    finally:
+        store.connection.execute("drop view if exists scored_interests")
+
+
+def user_id_of(store: Store, user: str) -> int:
+    """Return the stored id of a user.
+
+    Raises:
+        UnknownError: no such user.
+    """
+    store.require("users", hint=f"import your data with 'mekb data import {store.path} ...'")
+    found = store.first_row("select user_id from users where external_id = $user", {"user": user})
+    if found is None:
+        example = store.first_row("select external_id from users order by user_id limit 1")
+        hint = f"; ids look like '{example[0]}'" if example else ""
+        raise UnknownError(f"no user '{user}' in {store.path}{hint}")
+    return int(found[0])
+
+
+def read_user_graph(store: Store, user: str) -> UserGraph:
+    """Return one user's MeKB with its evidence; empty when nothing of theirs could be linked.
+
+    Raises:
+        UnknownError: no such user, or no profiles yet.
+    """
+    store.require("user_entity", hint=f"build the profiles with 'mekb profiles build {store.path}'")
+    user_id = user_id_of(store, user)
+    evidence: dict[int, list[Evidence]] = defaultdict(list)
+    for row in store.query(ONE_USERS_EVIDENCE_SQL, {"user_id": user_id}).to_pylist():
+        evidence[row.pop("entity_id")].append(Evidence(**row))
+    rows = store.query(ONE_USERS_INTERESTS_SQL, {"user_id": user_id}).to_pylist()
+    run = store.first_row(
+        "select run_id from runs where stage = 'profiles' order by started_at desc limit 1"
+    )
+    return UserGraph(
+        user=user,
+        interests=tuple(
+            Interest(**row, evidence=tuple(evidence[row["entity_id"]])) for row in rows
+        ),
+        run_id=run[0] if run else None,
+    )
+
+
+def liked_items(store: Store, user: str) -> list[tuple[str, str]]:
+    """Return (domain, external id) of every item a user liked.
+
+    Raises:
+        UnknownError: no such user.
+    """
+    user_id = user_id_of(store, user)
+    return [
+        (str(domain), str(name))
+        for domain, name in store.connection.execute(
+            LIKED_ITEMS_SQL, {"user_id": user_id}
+        ).fetchall()
+    ]

@@ -1,0 +1,157 @@
+"""The linking stage: item texts to mentions, and mentions with the items' own attributes to item entities.
+
+Brands, categories and products are entities the data set names itself (paper 002, appendix A): linking them
+is reading a column. They stand in `custom_entities`, beside the alias table's `entities`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from alias_tables.lookup import AliasIndex
+from alias_tables.schema import CUSTOM_ID_BASE
+from entity_linking.config import LinkConfig
+from entity_linking.linker import Linker, LinkReport
+from entity_linking.schema import MENTIONS, TEXTS
+from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
+from mekb.scoring import EntityWeights
+from mekb.store import Rows, Store
+
+_BATCH_ROWS = 2_000
+_STAGE_PACKAGES = ("alias_tables", "entity_linking")
+
+TEXTS_SQL = """
+select item_id, 'text' as field, text from items where text <> ''
+union all
+select item_id, 'title' as field, title as text from items where title <> ''
+order by item_id, field
+"""
+
+CUSTOM_ENTITIES_SQL = """
+with named as (
+    select distinct 'brand' as kind, trim(brand) as name from items where $brand > 0
+    union
+    select distinct 'category' as kind, trim(category) as name
+    from (select unnest(categories) as category from items) where $category > 0
+    union
+    select distinct 'product' as kind, trim(title) as name from items where $product > 0
+)
+select cast($first_id + row_number() over (order by kind, name) - 1 as uinteger) as entity_id,
+       name as title, name as label, cast(null as varchar) as description, kind,
+       cast([] as varchar[]) as flags, cast(0 as uinteger) as n_inlinks
+from named where name is not null and name <> ''
+"""
+"""One entity for each name an item carries; the same name twice is the same entity (appendix A)."""
+
+ITEM_ENTITIES_SQL = """
+with linked as (
+    select item_id, entity_id, count(*) as n_mentions, max(score) as score, $wikidata as weight
+    from linked_mentions group by item_id, entity_id
+),
+attributes as (
+    select item_id, 'brand' as kind, trim(brand) as name from items
+    union all
+    select item_id, 'category' as kind, trim(category) as name
+    from (select item_id, unnest(categories) as category from items)
+    union all
+    select item_id, 'product' as kind, trim(title) as name from items
+),
+named as (
+    select distinct attributes.item_id, own.entity_id, own.kind
+    from attributes join own_entities as own on attributes.kind = own.kind and attributes.name = own.title
+),
+custom as (
+    select item_id, entity_id, 1 as n_mentions, 1.0 as score,
+           case kind when 'brand' then $brand when 'category' then $category else $product end as weight
+    from named
+)
+select item_id, entity_id, n_mentions, score, weight from linked where weight > 0
+union all
+select item_id, entity_id, n_mentions, score, weight from custom
+"""
+"""Rows of `item_entities` from the mentions and the items' own attributes, with the kinds' multipliers."""
+
+
+@dataclass(frozen=True)
+class LinkingResult:
+    """What the stage did; `report` is None when it was skipped."""
+
+    stage: StageResult
+    report: LinkReport | None
+
+
+def alias_index(store: Store) -> AliasIndex:
+    """Return the dictionary of the store's alias table.
+
+    Raises:
+        UnknownError: the store has no alias table.
+    """
+    store.require(
+        "entities", "aliases", hint=f"build it with 'mekb aliases build {store.path} --dump FILE'"
+    )
+    return AliasIndex.from_tables(store.read("entities"), store.read("aliases"))
+
+
+def link_items(
+    store: Store,
+    config: LinkConfig,
+    weights: EntityWeights,
+    *,
+    force: bool = False,
+    on_progress: Callable[[str, int, int], None],
+) -> LinkingResult:
+    """Link every item of a store; writes `mentions`, `custom_entities` and `item_entities` together."""
+    store.require("items", hint=f"import your data with 'mekb data import {store.path} ...'")
+    store.require(
+        "entities",
+        "aliases",
+        hint=f"build the alias table with 'mekb aliases build {store.path} --dump FILE'",
+    )
+    stage = Stage(
+        name="link",
+        config=settings_of(config, weights),
+        inputs=table_inputs(store, "items", "entities", "aliases"),
+        outputs=("mentions", "custom_entities", "item_entities"),
+        packages=(*_STAGE_PACKAGES, "mekb"),
+    )
+    reports: list[LinkReport] = []
+
+    def work() -> Mapping[str, Rows]:
+        linker = Linker(alias_index(store), config)
+        mentions = pa.Table.from_batches(
+            linker.link_batches(_text_batches(store, on_progress)), schema=MENTIONS
+        )
+        reports.append(linker.report)
+        return _with_custom_entities(store, mentions, weights)
+
+    result = run_stage(store, stage, work, force=force)
+    return LinkingResult(result, reports[0] if reports else None)
+
+
+def _text_batches(
+    store: Store, on_progress: Callable[[str, int, int], None]
+) -> Iterator[pa.RecordBatch]:
+    texts = store.query(TEXTS_SQL).cast(TEXTS)
+    done = 0
+    on_progress("link", 0, texts.num_rows)
+    for batch in texts.to_batches(max_chunksize=_BATCH_ROWS):
+        yield batch
+        done += batch.num_rows
+        on_progress("link", done, texts.num_rows)
+
+
+def _with_custom_entities(
+    store: Store, mentions: pa.Table, weights: EntityWeights
+) -> dict[str, Rows]:
+    connection = store.connection
+    kinds = {"brand": weights.brand, "category": weights.category, "product": weights.product}
+    custom = store.query(CUSTOM_ENTITIES_SQL, {**kinds, "first_id": CUSTOM_ID_BASE})
+    connection.register("linked_mentions", mentions)
+    connection.register("own_entities", custom)
+    try:
+        item_entities = store.query(ITEM_ENTITIES_SQL, {**kinds, "wikidata": weights.wikidata})
+    finally:
+        connection.unregister("linked_mentions")
+        connection.unregister("own_entities")
+    return {"mentions": mentions, "custom_entities": custom, "item_entities": item_entities}

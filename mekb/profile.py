@@ -1,0 +1,162 @@
+"""Profiles: histories of items turned into weighted entities, and those into the text a model reads.
+
+A profile is a pure function of the history it is given and of what was learned from training rows (the
+idf). The text is the entities' unambiguous titles by falling weight, joined by " [SEP] " (paper 002,
+section 3.2.2); the encoder cuts it at its own number of tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy.sparse import csr_array
+
+from mekb.scoring import ScoringConfig, interest_weights, inverse_user_frequency
+
+SEPARATOR = " [SEP] "
+"""BERT's separator between entities (paper 002, section 3.2.2)."""
+MAX_ENTITIES = 128
+"""Entities kept in a text: 256 tokens hold at most 127 titles of one token and its separator."""
+
+PROFILE_TEXT_SQL = """
+with named as (
+    select entity_id, title from entities
+    union all
+    select entity_id, title from custom_entities
+),
+entries as (
+    select scored_interests.user_id, scored_interests.rank, named.title
+    from scored_interests join named on scored_interests.entity_id = named.entity_id
+)
+select user_id,
+       string_agg(title, $separator order by rank) filter (where rank <= $max_entities) as text,
+       count(*) as n_entities,
+       count(*) filter (where rank > $max_entities) as n_cut
+from entries group by user_id
+"""
+"""Rows of `profiles` from `scored_interests` (rows of `user_entity`); parameters $separator and $max_entities."""
+
+
+@dataclass(frozen=True)
+class EntityTable:
+    """The entities a profile may hold, in row order."""
+
+    entity_ids: npt.NDArray[np.uint32]
+    titles: Sequence[str]
+    multipliers: npt.NDArray[np.float64]
+    n_users: npt.NDArray[np.int64]
+    """Users of the training rows who have the entity (n_e)."""
+    n_all: int
+    """Users of the training rows (N)."""
+
+    def idf(self, config: ScoringConfig) -> npt.NDArray[np.float64]:
+        """Return idf of each entity, or ones where it is switched off."""
+        if not config.use_idf:
+            return np.ones(len(self.titles))
+        return inverse_user_frequency(self.n_all, self.n_users)
+
+    def to_arrow(self) -> pa.Table:
+        """Return the table as stored in a bundle."""
+        return pa.table(
+            {
+                "entity_id": pa.array(self.entity_ids, pa.uint32()),
+                "title": pa.array(self.titles, pa.string()),
+                "multiplier": pa.array(self.multipliers, pa.float64()),
+                "n_users": pa.array(self.n_users, pa.int64()),
+            }
+        )
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table, n_all: int) -> "EntityTable":
+        """Read back what `to_arrow` gave."""
+        return cls(
+            entity_ids=table["entity_id"].to_numpy(),
+            titles=table["title"].to_pylist(),
+            multipliers=table["multiplier"].to_numpy(),
+            n_users=table["n_users"].to_numpy(),
+            n_all=n_all,
+        )
+
+
+class ProfileScorer:
+    """Scores histories; it is a `training.dataset.ProfileSource`.
+
+    Args:
+        entities: The entities, with what was counted on training rows.
+        item_entities: Domain -> matrix of shape (items of the domain, entities), 1 where the item holds it.
+        config: k* and whether idf counts.
+    """
+
+    def __init__(
+        self,
+        entities: EntityTable,
+        item_entities: Mapping[str, csr_array],
+        config: ScoringConfig,
+    ) -> None:
+        self.entities = entities
+        self.item_entities = item_entities
+        self.config = config
+        self.idf = entities.idf(config)
+
+    @classmethod
+    def learn(
+        cls,
+        entities: EntityTable,
+        item_entities: Mapping[str, csr_array],
+        training: Mapping[str, csr_array],
+        config: ScoringConfig,
+    ) -> "ProfileScorer":
+        """Count N and n_e on training rows (domain -> (users, items)) and return the scorer."""
+        counts = _entity_counts(training, item_entities)
+        active = sum((np.diff(matrix.indptr) for matrix in training.values()), start=np.zeros(1))
+        counted = EntityTable(
+            entity_ids=entities.entity_ids,
+            titles=entities.titles,
+            multipliers=entities.multipliers,
+            n_users=np.bincount(counts.indices, minlength=len(entities.titles)).astype(np.int64),
+            n_all=int(np.count_nonzero(active)),
+        )
+        return cls(counted, item_entities, config)
+
+    def weights(self, histories: Mapping[str, csr_array]) -> csr_array:
+        """Return the MeKB of each history: shape (users, entities), rows summing to 1 or empty."""
+        return self.weights_of_counts(_entity_counts(histories, self.item_entities))
+
+    def weights_of_counts(self, counts: csr_array) -> csr_array:
+        """Return the MeKB of counts k, shape (users, entities); interests named directly count 1."""
+        return interest_weights(counts, self.entities.multipliers, self.idf, self.config.k_star)
+
+    def texts(self, histories: Mapping[str, csr_array]) -> list[str]:
+        """Return the profile text of each history; "" where nothing is known."""
+        return self.texts_of(self.weights(histories))
+
+    def texts_of(self, weights: csr_array) -> list[str]:
+        """Return titles by falling weight, ties by entity row, for each row of weights."""
+        rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+        order = np.lexsort((weights.indices, -weights.data, rows))
+        entities = weights.indices[order]
+        titles = self.entities.titles
+        starts, stops = weights.indptr[:-1], weights.indptr[1:]
+        return [
+            SEPARATOR.join(titles[row] for row in entities[start : min(stop, start + MAX_ENTITIES)])
+            for start, stop in zip(starts, stops, strict=True)
+        ]
+
+
+def _entity_counts(
+    histories: Mapping[str, csr_array], item_entities: Mapping[str, csr_array]
+) -> csr_array:
+    """Return k: for each history and entity, the number of items that hold it."""
+    products = [
+        (histories[domain] > 0).astype(np.float64) @ item_entities[domain]
+        for domain in histories
+        if domain in item_entities
+    ]
+    total = products[0]
+    for product in products[1:]:
+        total = total + product
+    counts = csr_array(total)
+    counts.eliminate_zeros()
+    return counts

@@ -1,0 +1,118 @@
+"""Stages that rerun only what changed, each leaving a row that says what was made from what.
+
+A stage is skipped when its newest run had the same configuration, the same inputs (by fingerprint), the
+same code, and what it wrote still stands as it was written.
+"""
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+from typing_extensions import override
+
+from mekb.fingerprint import code_fingerprint
+from mekb.store import Rows, Store
+
+_NEWEST_RUN_SQL = """
+select run_id, config, inputs, outputs, code from runs
+where stage = $stage order by started_at desc limit 1
+"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage is made from; two equal stages need only one run."""
+
+    name: str
+    config: Mapping[str, object]
+    inputs: Mapping[str, str]
+    """Input name -> fingerprint."""
+    outputs: Sequence[str]
+    """Tables of the store that the stage replaces."""
+    packages: tuple[str, ...] = ("mekb",)
+    """Packages whose code decides the result."""
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What became of a stage."""
+
+    stage: str
+    run_id: str
+    skipped: bool
+    seconds: float
+
+    @override
+    def __str__(self) -> str:
+        if self.skipped:
+            return f"{self.stage}: nothing changed since run {self.run_id}, skipped"
+        return f"{self.stage}: done in {self.seconds:.1f} s (run {self.run_id})"
+
+
+def table_inputs(store: Store, *tables: str) -> dict[str, str]:
+    """Return the fingerprints of those of the tables that the store holds."""
+    return {table: store.fingerprint(table) for table in tables if store.has(table)}
+
+
+def settings_of(*configs: BaseModel) -> dict[str, object]:
+    """Return configurations as one JSON-able mapping, class name -> settings."""
+    return {type(config).__name__: config.model_dump(mode="json") for config in configs}
+
+
+def run_stage(
+    store: Store, stage: Stage, work: Callable[[], Mapping[str, Rows]], *, force: bool = False
+) -> StageResult:
+    """Run a stage unless nothing it depends on changed; its tables are replaced together.
+
+    Args:
+        store: Where the tables and the run are written.
+        stage: What it depends on.
+        work: Makes the rows of every table in `stage.outputs`.
+        force: Run even when nothing changed.
+    """
+    identity = {
+        "config": json.dumps(stage.config, sort_keys=True),
+        "inputs": json.dumps(stage.inputs, sort_keys=True),
+        "code": code_fingerprint(stage.packages),
+    }
+    previous = None if force else _newest_same_run(store, stage, identity)
+    if previous is not None:
+        return StageResult(stage.name, previous, skipped=True, seconds=0.0)
+    started = datetime.now(UTC).replace(tzinfo=None)
+    clock = time.perf_counter()
+    store.replace(work())
+    seconds = time.perf_counter() - clock
+    outputs = json.dumps(table_inputs(store, *stage.outputs), sort_keys=True)
+    digest = hashlib.sha256((stage.name + started.isoformat() + outputs).encode()).hexdigest()
+    run_id = f"{stage.name}-{started:%Y%m%dT%H%M%S}-{digest[:6]}"
+    store.append_run(
+        {
+            "run_id": run_id,
+            "stage": stage.name,
+            **identity,
+            "outputs": outputs,
+            "seed": stage.seed,
+            "started_at": started,
+            "seconds": seconds,
+            "host": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        }
+    )
+    return StageResult(stage.name, run_id, skipped=False, seconds=seconds)
+
+
+def _newest_same_run(store: Store, stage: Stage, identity: Mapping[str, str]) -> str | None:
+    if not store.has("runs"):
+        return None
+    found = store.first_row(_NEWEST_RUN_SQL, {"stage": stage.name})
+    if found is None:
+        return None
+    run_id, config, inputs, outputs, code = found
+    same = {"config": config, "inputs": inputs, "code": code} == identity
+    intact = json.loads(outputs) == table_inputs(store, *stage.outputs)
+    return str(run_id) if same and intact else None
