@@ -121,16 +121,22 @@ def _opened_for_import(store: StoreLike) -> Iterator[Store]:
 
 
 def _file_inputs(files: Mapping[str, Sequence[Path]]) -> dict[str, str]:
-    """Return the fingerprints of files; SourceError names the first that is not there."""
-    for paths in files.values():
-        for path in paths:
-            if not path.is_file():
-                raise SourceError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    """Return the fingerprints of files; the number keeps two files of one name apart."""
     return {
-        f"{name}/{path.name}": file_fingerprint(path)
+        f"{name}/{number}/{path.name}": _fingerprint(path)
         for name, paths in files.items()
-        for path in paths
+        for number, path in enumerate(paths)
     }
+
+
+def _fingerprint(path: Path) -> str:
+    """Return the fingerprint of a file; SourceError when it cannot be read."""
+    if not path.is_file():
+        raise SourceError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    try:
+        return file_fingerprint(path)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def describe(store: StoreLike) -> "Description":

@@ -1,6 +1,6 @@
 """The bundle: an immutable folder that answers for users never seen, without the store.
 
-    manifest.json           format, versions, target and sources, SHA-256 of every other file
+    manifest.json           format, versions, target and sources, SHA-256 of every other file and of itself
     model/                  the trained encoder (training.checkpoint)
     items.parquet           every item of source and target: ids, domain, title, training count
     item_entities.parquet   which item holds which entity
@@ -11,6 +11,7 @@
 Written aside and renamed, so that a folder of the final name is whole; every hash is checked when opened.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ from training.contract import VectorRecommender
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+INDEX = "index.faiss"
+MARKS = (MANIFEST, INDEX)
+"""By these files a folder is known as a bundle, which a new one may replace."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,13 @@ def write_bundle(folder: Path, parts: BundleParts, *, force: bool = False) -> No
         OutputError: the folder exists and is not to be replaced, or is no bundle.
     """
     data, profiles = parts.split.data, parts.split.profiles
-    with folder_written_whole(folder, mark=MANIFEST, force=force) as aside:
+    with folder_written_whole(folder, marks=MARKS, force=force) as aside:
         checkpoint.save(parts.model, aside / "model", {"target": data.target})
         _write_tables(aside, parts.world, parts.split)
         vectors = np.ascontiguousarray(parts.model.item_vectors())
         index = faiss.IndexFlatIP(vectors.shape[1])
         index.add(vectors)
-        faiss.write_index(index, str(aside / "index.faiss"))
+        faiss.write_index(index, str(aside / INDEX))
         parts.aliases.save(aside / "aliases")
         manifest = {
             "format_version": FORMAT_VERSION,
@@ -80,6 +84,7 @@ def write_bundle(folder: Path, parts: BundleParts, *, force: bool = False) -> No
             "origin": dict(parts.origin),
             "files": _hashes(aside),
         }
+        manifest["digest"] = _digest(manifest)
         text = json.dumps(manifest, indent=1, sort_keys=True)
         (aside / MANIFEST).write_text(text, encoding="utf-8")
 
@@ -115,6 +120,12 @@ def _write_tables(aside: Path, world: World, split: SplitWorld) -> None:
 
 def _column_counts(matrix: csr_array) -> npt.NDArray[np.int64]:
     return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.int64)
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what a manifest says, its own digest left out."""
+    content = {key: value for key, value in manifest.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -167,10 +178,10 @@ class Bundle:
         )
         scoring = ScoringConfig.model_validate(manifest["scoring"])
         self.profiles = ProfileScorer(entities, self._item_entities(len(entities.titles)), scoring)
-        self.index = faiss.read_index(str(folder / "index.faiss"))
+        self.index = faiss.read_index(str(folder / INDEX))
         if self.index.ntotal != len(self.items[self.target].names):
             raise BundleError(
-                f"{folder}: index.faiss holds {self.index.ntotal} items, items.parquet"
+                f"{folder}: {INDEX} holds {self.index.ntotal} items, items.parquet"
                 f" {len(self.items[self.target].names)} of '{self.target}'"
             )
 
@@ -208,15 +219,16 @@ def _read_items(folder: Path, domains: Sequence[str]) -> dict[str, ItemTable]:
 
 
 def _checked_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    manifest = _manifest(folder)
+    if manifest["format_version"] != FORMAT_VERSION:
         raise BundleError(
-            f"{folder}: no bundle (its {MANIFEST} cannot be read); make one with 'mekb bundle'"
-        ) from error
-    if manifest.get("format_version") != FORMAT_VERSION:
+            f"{folder}: {MANIFEST} names bundle format {manifest['format_version']},"
+            f" this mekb reads {FORMAT_VERSION}; make the bundle again with 'mekb bundle'"
+        )
+    if manifest.get("digest") != _digest(manifest):
         raise BundleError(
-            f"{folder}: bundle format {manifest.get('format_version')}, this mekb reads {FORMAT_VERSION}"
+            f"{folder}: {MANIFEST} is not the file that was written (its hash differs);"
+            " make the bundle again with 'mekb bundle'"
         )
     found = _hashes(folder)
     for name in sorted(manifest["files"].keys() | found.keys()):
@@ -226,6 +238,19 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
             raise BundleError(f"{folder}: {name} does not belong to it")
         if manifest["files"][name] != found[name]:
             raise BundleError(
-                f"{folder}: {name} is not the file that was written (its hash differs)"
+                f"{folder}: {name} is not the file that was written (its hash differs);"
+                " make the bundle again with 'mekb bundle'"
             )
+    return manifest
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Return what a bundle's manifest says, whatever its version."""
+    no_bundle = f"{folder}: no bundle (its {MANIFEST} cannot be read); make one with 'mekb bundle'"
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(no_bundle) from error
+    if not isinstance(manifest, dict) or "format_version" not in manifest:
+        raise BundleError(no_bundle)
     return manifest

@@ -118,11 +118,27 @@ def _toml_value(text: str) -> object:
 
 def _problems(error: ValidationError) -> str:
     """Return every problem of a validation in one line."""
-    return "; ".join(
-        f"'{'.'.join(str(part) for part in problem['loc'])}': {problem['msg']}"
-        + (f" (given: {problem['input']!r})" if _is_short(problem.get("input")) else "")
-        for problem in error.errors()
-    )
+    return "; ".join(_problem(problem) for problem in error.errors())
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    """Return one problem: the setting, what is wrong, and what was given or what there is."""
+    where = "'" + ".".join(str(part) for part in problem["loc"]) + "'"
+    if problem["type"] == "extra_forbidden":
+        return f"no setting {where}; there are {', '.join(_siblings(problem['loc']))}"
+    given = f" (given: {problem['input']!r})" if _is_short(problem.get("input")) else ""
+    return f"{where}: {problem['msg']}{given}"
+
+
+def _siblings(path: Sequence[str | int]) -> list[str]:
+    """Return the settings that stand where `path` points."""
+    section: type[BaseModel] = Settings
+    for part in path[:-1]:
+        found = section.model_fields[str(part)].annotation
+        assert isinstance(found, type)
+        assert issubclass(found, BaseModel), "only sections refuse keys"
+        section = found
+    return list(section.model_fields)
 
 
 def _is_short(value: object) -> bool:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from mekb.bundle import MARKS as BUNDLE_MARKS
 from mekb.bundle import Bundle, BundleParts, write_bundle
 from mekb.config import Settings, SplitConfig
 from mekb.dataset import SplitWorld, World, load_world, split_world
@@ -33,8 +36,8 @@ INPUT_TABLES = ("items", "users", "interactions", "item_entities", "entities", "
 PROTOCOLS = (Sampled(n_negatives=999, k=10), Full(k=20))
 """The paper's measure (paper 002, section 4.2) and, beside it, the full ranking."""
 
-MANIFEST = "manifest.json"
-"""What every model folder and every bundle holds."""
+MARKS = (checkpoint.MANIFEST, checkpoint.WEIGHTS)
+"""By these files a folder is known as a model, which a new one may replace."""
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -111,7 +114,7 @@ def train_model(
     on_progress: OnProgress,
 ) -> TrainedModel:
     """Fine-tune EmbedMe on a store's training rows and save it."""
-    check_folder(folder, mark=MANIFEST, force=force)
+    check_folder(folder, marks=MARKS, force=force)
     target = route.target
     world = load_world(store, (*_sources(store, route), target))
     split = split_world(world, target, settings.split, settings.scoring)
@@ -131,7 +134,7 @@ def train_model(
             "notes": list(report.notes),
         },
     }
-    with folder_written_whole(folder, mark=MANIFEST, force=force) as aside:
+    with folder_written_whole(folder, marks=MARKS, force=force) as aside:
         checkpoint.save(model, aside, metadata)
     return TrainedModel(folder, target, split.data.sources, report)
 
@@ -173,6 +176,10 @@ def _load(store: Store, folder: Path) -> _Loaded:
         raise UnknownError(
             f"{folder}: was not written by 'mekb train' (no {error} in its metadata)"
         ) from error
+    except ValidationError as error:
+        raise UnknownError(
+            f"{folder}: its split or scoring has settings this version does not know; train it again"
+        ) from error
     found = table_inputs(store, *INPUT_TABLES)
     changed = sorted(table for table in inputs if inputs[table] != found.get(table))
     if changed:
@@ -192,9 +199,10 @@ def compare_models(
     on_progress: OnProgress,
 ) -> Comparison:
     """Evaluate trained models and freshly fitted, tuned baselines on one split's test users."""
+    offered = [name for name in names() if name != EmbedMe.name]
     for baseline in baselines:
-        if baseline not in names():
-            raise UnknownError(f"no baseline '{baseline}'; there are {', '.join(names())}")
+        if baseline not in offered:
+            raise UnknownError(f"no baseline '{baseline}'; there are {', '.join(offered)}")
     if not folders:
         raise UnknownError("no model folder given")
     loaded = [_load(store, folder) for folder in folders]
@@ -205,7 +213,7 @@ def compare_models(
     notes: list[str] = []
     total = len(loaded) + len(baselines)
     for folder, one in zip(folders, loaded, strict=True):
-        name = one.model.name if len(loaded) == 1 else f"{one.model.name} ({folder.name})"
+        name = one.model.name if len(loaded) == 1 else f"{one.model.name} ({folder})"
         evaluations[name] = evaluate(one.model, split.data, split.test, PROTOCOLS)
         on_progress("evaluate", len(evaluations), total)
     for baseline in baselines:
@@ -268,7 +276,7 @@ def _protocol(loaded: _Loaded) -> list[str]:
 
 def bundle_model(store: Store, model_folder: Path, folder: Path, *, force: bool) -> Bundle:
     """Write and open the bundle of a trained model."""
-    check_folder(folder, mark=MANIFEST, force=force)
+    check_folder(folder, marks=BUNDLE_MARKS, force=force)
     loaded = _load(store, model_folder)
     if not isinstance(loaded.model, VectorRecommender):
         raise UnknownError(f"{model_folder}: '{loaded.model.name}' has no vectors to serve")

@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mekb.errors import OutputError
@@ -39,12 +39,14 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def folder_written_whole(folder: Path, *, mark: str, force: bool = False) -> Iterator[Path]:
+def folder_written_whole(
+    folder: Path, *, marks: Sequence[str], force: bool = False
+) -> Iterator[Path]:
     """Give a folder beside `folder` to fill, which takes its place when the block ends without an error.
 
     Args:
         folder: where the folder shall be.
-        mark: a file every folder of this kind holds; only such a folder is ever replaced.
+        marks: files that every folder of this kind holds; only such a folder is ever replaced.
         force: whether a folder that is there already may be replaced.
 
     Yields:
@@ -53,7 +55,8 @@ def folder_written_whole(folder: Path, *, mark: str, force: bool = False) -> Ite
     Raises:
         OutputError: see `check_folder`; or the folder cannot be written.
     """
-    check_folder(folder, mark=mark, force=force)
+    check_folder(folder, marks=marks, force=force)
+    folder = folder.resolve()  # where a link leads: the link itself stays
     token = secrets.token_hex(4)
     aside, former = (
         folder.with_name(f".{folder.name[:40]}-{token}-{side}") for side in ("new", "old")
@@ -73,11 +76,13 @@ def folder_written_whole(folder: Path, *, mark: str, force: bool = False) -> Ite
         shutil.rmtree(former, ignore_errors=True)
 
 
-def check_folder(folder: Path, *, mark: str, force: bool) -> None:
-    """Raise OutputError unless `folder` may be written: it is free, or ours (it holds `mark`) with `force`."""
+def check_folder(folder: Path, *, marks: Sequence[str], force: bool) -> None:
+    """Raise OutputError unless `folder` may be written: it is free, or ours (it holds all `marks`) with `force`."""
+    if folder.resolve() == Path.cwd():
+        raise OutputError(f"{folder}: is the folder you are in; name one below it")
     if folder.is_dir() and not any(folder.iterdir()):
         return
-    if folder.exists() and not (folder / mark).is_file():
+    if folder.exists() and not all((folder / mark).is_file() for mark in marks):
         raise OutputError(f"{folder}: exists and is not ours to replace; choose another name")
     if folder.exists() and not force:
         raise OutputError(f"{folder}: exists; add --force to replace it")

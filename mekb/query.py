@@ -27,7 +27,7 @@ class Reason:
     entity_id: int
     title: str
     contribution: float
-    """Score of the item minus its score without this interest; > 0."""
+    """How much higher the item scores, against the mean item, than it would without this interest; > 0."""
     items: tuple[str, ...]
     """Titles of the items of the history that the interest came from; none where it was given directly."""
 
@@ -106,7 +106,12 @@ def weights_of_interests(bundle: Bundle, names: Sequence[str]) -> tuple[csr_arra
             notes.append(f"'{name}' is not in the alias table")
     if not rows:
         raise UnknownError("; ".join(notes) or "no interests given")
-    return bundle.profiles.weights_of_counts(_indicator(sorted(rows), len(row_of))), notes
+    weights = bundle.profiles.weights_of_counts(_indicator(sorted(rows), len(row_of)))
+    notes += [
+        f"'{entities.titles[row]}' weighs nothing here: every user has it"
+        for row in sorted(rows - set(weights.indices.tolist()))
+    ]
+    return weights, notes
 
 
 def answer(

@@ -36,6 +36,8 @@ _DUCKDB_TYPES = {
     pa.list_(pa.string()): "varchar[]",
     pa.timestamp("us"): "timestamp",
 }
+_IN_USE = re.compile("could not set lock|used by another process", re.IGNORECASE)
+"""What DuckDB says on POSIX systems and on Windows; a path may hold the word "lock" too."""
 _LOCK_RETRIES = 5
 _LOCK_WAIT_SECONDS = 0.2
 
@@ -291,7 +293,7 @@ def _connect(path: Path, settings: StoreSettings) -> duckdb.DuckDBPyConnection:
             connection = duckdb.connect(str(path), config=config)
         except duckdb.IOException as error:
             message = str(error)
-            if "lock" not in message.lower():
+            if not _IN_USE.search(message):
                 raise StoreError(
                     f"{path}: cannot be opened as a store: {_first_line(error)}"
                 ) from error

@@ -7,6 +7,7 @@ import typer
 
 from mekb.cli import aliases, data, models, profiles, project
 from mekb.errors import EXPECTED_ERRORS, ConfigError
+from training.errors import ConfigError as ModelConfigError
 
 app = typer.Typer(
     name="mekb",
@@ -55,7 +56,13 @@ def main() -> None:
         if "--debug" in sys.argv[1:]:
             raise
         sys.stderr.write(f"mekb: {' '.join(str(error).split())}\n")
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
+        sys.exit(2 if isinstance(error, ConfigError | ModelConfigError) else 1)
+    except OSError as error:
+        if "--debug" in sys.argv[1:]:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"mekb: {where}{error.strerror or error}\n")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("mekb: interrupted\n")
         sys.exit(130)

@@ -1,5 +1,6 @@
 """`mekb data`: bring one's own data in, and look at it before training."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -46,16 +47,17 @@ def import_(
     from mekb.cli.output import note, print_json, print_rows
     from mekb.config import load_settings
 
-    mapped = [f"source.{assignment}" for assignment in column or []]
+    mapped = [_column_setting(assignment) for assignment in column or []]
     settings = load_settings(config, [*(set_ or []), *mapped])
     done = api.import_data(
         store, items=items, interactions=interactions, settings=settings, force=force
     )
     note(str(done.stage))
-    if done.report is None:
-        return
     if format is Format.JSON:
-        print_json(done.report.model_dump(mode="json"))
+        report = done.report.model_dump(mode="json") if done.report else None
+        print_json({"stage": done.stage, "report": report})
+        return
+    if done.report is None:
         return
     files = [
         {
@@ -74,6 +76,12 @@ def import_(
     print_rows(domains, format, title="Imported")
     for line in done.report.notes:
         note(line)
+
+
+def _column_setting(assignment: str) -> str:
+    """Return ROLE=COLUMN as an assignment of a setting whose value is text, even where it is a number."""
+    role, equals, column = assignment.partition("=")
+    return f"source.{role}{equals}{json.dumps(column.strip()) if equals else ''}"
 
 
 @app.command("describe")

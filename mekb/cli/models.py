@@ -32,8 +32,9 @@ def train(
         ),
     ] = "",
     preset: Annotated[
-        str, typer.Option("--preset", help="Settings to start from: paper, default or demo.")
-    ] = "default",
+        str | None,
+        typer.Option("--preset", help="Settings to start from: paper, default or demo."),
+    ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     force: ForceOption = False,
@@ -47,7 +48,8 @@ def train(
     from mekb.cli.output import note, progress
     from mekb.config import load_settings
 
-    settings = load_settings(config, [f'train.preset="{preset}"', *(set_ or [])])
+    chosen = [f"train.preset={preset}"] if preset is not None else []
+    settings = load_settings(config, [*chosen, *(set_ or [])])
     with progress(quiet=quiet) as on_progress:
         trained = api.train(
             store,

@@ -38,7 +38,7 @@ def link(
     import dataclasses
 
     from mekb import api
-    from mekb.cli.output import note, print_facts, print_rows, progress
+    from mekb.cli.output import note, print_facts, print_json, print_rows, progress
     from mekb.config import load_settings
 
     settings = load_settings(config, set_ or [])
@@ -49,7 +49,9 @@ def link(
     with progress(quiet=quiet) as on_progress:
         done = api.link(store, settings=settings, force=force, on_progress=on_progress)
     note(str(done.stage))
-    if done.report is not None:
+    if format is Format.JSON:
+        print_json(done)
+    elif done.report is not None:
         print_facts(dataclasses.asdict(done.report), title="Linked")
 
 
@@ -80,7 +82,7 @@ def show(
 ) -> None:
     """Show one user's interests, each with its weight and what it came from.
 
-    Example: mekb profiles show my.duckdb u0001 --top 10
+    Example: mekb profiles show my.duckdb u00001 --top 10
     """
     from mekb import api
     from mekb.cli.output import print_json, print_line, print_rows
@@ -123,7 +125,7 @@ def export(
 ) -> None:
     """Write one user's interest graph to a file.
 
-    Example: mekb profiles export my.duckdb u0001 u0001.ttl
+    Example: mekb profiles export my.duckdb u00001 u00001.ttl
     """
     from mekb import api
     from mekb.cli.output import note
