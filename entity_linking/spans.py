@@ -100,7 +100,7 @@ def dictionary_proposals(index: AliasIndex, clean: CleanText, config: LinkConfig
 
 def _is_mention(match: Match, key: str, config: LinkConfig) -> bool:
     """Whether people write this phrase to name something, as far as the table tells."""
-    if not reaches(match.prior, config.min_prior):
+    if not reaches(match.prior, config.min_prior) or not _is_same_name(match.surface, key):
         return False
     if match.link_prob is None:
         if key[:1].islower() or _n_words(key) < config.min_words_uncounted:
@@ -108,6 +108,16 @@ def _is_mention(match: Match, key: str, config: LinkConfig) -> bool:
     elif not reaches(match.link_prob, config.min_link_prob):
         return False
     return folded_key(key) not in config.stop_phrases
+
+
+def _is_same_name(surface: str, key: str) -> bool:
+    """Whether a phrase of running text is the surface it folds to: "in" is not "IN", "'" is no "`".
+
+    The link probability of an acronym was counted on the acronym, and says nothing about the word.
+    """
+    if surface == key:
+        return True
+    return any(map(str.isalnum, key)) and (key.isupper() or not surface.isupper())
 
 
 def _n_words(surface: str) -> int:

@@ -104,6 +104,25 @@ def test_uncounted_link_probability_asks_for_words_and_a_capital(
     assert max(passing, default=0) == n_words
 
 
+@pytest.mark.parametrize(
+    ("surface", "text", "found"),
+    [
+        ("IN", "who lives in York", False),
+        ("IN", "Gary, IN 46401", True),
+        ("CO", "Holt and Co books", False),
+        ("`", "the world's end", False),
+        ("The Sting", "THE STING", True),
+        ("The Sting", "the sting", True),
+        ("LGBT", "LGBT novels", True),
+        ("北京", "我爱北京", True),
+    ],
+)
+def test_a_word_is_not_the_acronym_it_folds_to(make_index, surface, text, found):
+    """On real pages "IN" links to Indiana, and its link probability would carry over to each "in"."""
+    index = make_index({surface: (1.0, {1: 1.0})}, {1: "Meant"})
+    assert bool(dictionary_proposals(index, clean_text(text), LinkConfig())) is found
+
+
 @pytest.mark.parametrize(("min_prior", "found"), [(0.9, True), (0.95, False)])
 def test_dictionary_match_needs_a_likely_entity(index, min_prior, found):
     config = LinkConfig(min_prior=min_prior)
