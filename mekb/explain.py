@@ -12,6 +12,9 @@ from scipy.sparse import csr_array
 
 MAX_INTERESTS = 24
 """Interests tried per user, by falling weight: the cost of an explanation is one encoding each."""
+MIN_CONTRIBUTION = 1e-4
+"""Of a score, which is a logit. Less is rounding: a title that the encoder's token limit cuts off changes
+no token, yet a profile packed beside others moves its scores by some 1e-6."""
 
 
 def contributions(
@@ -43,6 +46,6 @@ def contributions(
 def strongest(
     entities: npt.NDArray[np.int64], given: npt.NDArray[np.float32], top: int
 ) -> Sequence[tuple[int, float]]:
-    """Return the `top` entity rows with the largest positive contribution to one item, shape (m,)."""
+    """Return the `top` entity rows that contribute most to one item, shape (m,), and really contribute."""
     order = np.argsort(-given, kind="stable")[:top]
-    return [(int(entities[i]), float(given[i])) for i in order if given[i] > 0]
+    return [(int(entities[i]), float(given[i])) for i in order if given[i] > MIN_CONTRIBUTION]
