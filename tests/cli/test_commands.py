@@ -227,7 +227,7 @@ def test_every_public_name_is_there():
         mekb.nonsense  # noqa: B018  the access is the test
 
 
-def test_the_entry_points_are_one_program():
+def test_the_entry_points_are_one_program(project):
     """The module, run as people run it: version on stdout, an error as one line, --debug with traceback."""
     run = [sys.executable, "-m", "mekb"]
     environment = {**os.environ, "COLUMNS": "200"}
@@ -238,6 +238,9 @@ def test_the_entry_points_are_one_program():
         )
 
     assert re.fullmatch(r"mekb \d+\.\d+\S*\n", left("--version").stdout)
+    right = left("aliases", "lookup", project.store, "Dune", "--format", "json")
+    assert json.loads(right.stdout)
+    assert right.stderr == ""
     wrong = left("runs", "absent.duckdb")
     assert wrong.returncode == 1
     assert wrong.stderr.count("\n") == 1
