@@ -385,8 +385,9 @@ def evaluate(
     from mekb.models import compare_models
 
     with opened(store) as source:
+        folders = list(dict.fromkeys(Path(model) for model in models))
         return compare_models(
-            source, [Path(model) for model in models], tuple(baselines), on_progress=on_progress
+            source, folders, tuple(dict.fromkeys(baselines)), on_progress=on_progress
         )
 
 
