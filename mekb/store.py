@@ -309,7 +309,9 @@ def _connect(path: Path, settings: StoreSettings) -> duckdb.DuckDBPyConnection:
                 f"{path}: cannot be opened as a store: {_first_line(error)}"
             ) from error
         else:
-            connection.execute("set enable_progress_bar = false")
+            with contextlib.suppress(duckdb.InvalidInputException):
+                # In a notebook without ipywidgets the bar can be neither drawn nor switched off.
+                connection.execute("set enable_progress_bar = false")
             return connection
     raise AssertionError("unreachable: the last attempt raises")
 
