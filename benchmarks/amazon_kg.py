@@ -2,7 +2,7 @@
 
     python benchmarks/amazon_kg.py --data ../shared/data/amazon_kg_5core --folds 5 --out results.json
 
-What is done, all by the functions that a user's own data go through:
+Beside the folder must lie `linking/`, `wikidata/` and `wikipedia/`. What is done, all by the functions that a user's own data go through:
 
 1. `import`: 13,097 books and films, 182,638 likes of 15,071 users (Amazon-KG v2, SIGIR 2024, 5-core). Every
    rating is 1.0, so `positive_from` is 1. `creator` is the brand; categories are given as lists.
@@ -68,8 +68,8 @@ LINKING = (
     "aliases.min_count=2",
     f"link.ner_labels={json.dumps([label for label in NER_LABELS if label != 'NORP'])}",
 )
-QUICK = ("epochs=4", "max_tokens=64", "batch_size=64")
-"""What EmbedMe's settings become under --quick: twenty minutes for one fold, both ways, on two cores."""
+QUICK = ("epochs=3", "max_tokens=48", "batch_size=64")
+"""What EmbedMe's settings become under --quick: one fold, both ways, within twenty minutes on two cores."""
 N_FOLDS = 5
 DIRECTIONS = (Direction("books", "movies"), Direction("movies", "books"))
 PROGRESS_SECONDS = 30.0

@@ -32,7 +32,7 @@ from training.tuning import DECIDING, fit_best
 EMBEDME = "embedme"
 BASELINES = ("popularity", "source_knn", "frozen_text")
 BLEND = "source_knn+popularity"
-BLEND_WEIGHTS = (1e-3, 1e-2, 1e-1)
+BLEND_WEIGHTS = (1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 """Tried on validation: 1e-3 only breaks ties of the neighbours' votes."""
 
 OnProgress = Callable[[str, int, int], None]
