@@ -53,7 +53,7 @@ def _device() -> dict[str, str]:
 
     if torch.cuda.is_available():
         return _row("device", f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}")
-    return _row("device", "CPU", "ok; a GPU trains some hundred times faster")
+    return _row("device", "CPU", "ok")
 
 
 def _pipelines() -> dict[str, str]:

@@ -59,6 +59,8 @@ class LoopConfig(ModelConfig):
     schedule: Schedule = Schedule.COSINE
     warmup_epochs: NonNegativeFloat = 1.0
     """Epochs in which the learning rate rises linearly."""
+    new_weights_factor: PositiveFloat = 1.0
+    """Learning rate of weights that start from nothing, over that of pretrained ones (`Task.pretrained`)."""
     clip_norm: PositiveFloat | None = None
     """Gradients are scaled down to this norm; None leaves them."""
     patience: PositiveInt | None = Field(default=None)
@@ -90,6 +92,11 @@ class Task(Protocol):
     @property
     def module(self) -> nn.Module:
         """The module; its forward takes a batch's inputs and returns the mean loss."""
+        ...
+
+    @property
+    def pretrained(self) -> str | None:
+        """What the names of pretrained parameters begin with; None where every weight is new."""
         ...
 
     @property
@@ -134,7 +141,8 @@ def fit_epochs(task: Task, config: LoopConfig, context: FitContext) -> FitReport
     """
     started = time.monotonic()
     fabric = make_fabric(context)
-    module, optimizer = fabric.setup(task.module, make_optimizer(task.module, config))
+    optimizer = make_optimizer(task.module, config, task.pretrained)
+    module, optimizer = fabric.setup(task.module, optimizer)
     run = _Run(task, config, context, fabric, module, optimizer)
     identity = hashlib.sha256(f"{task.identity} {context.seed}".encode()).hexdigest()
     state, notes = run.resume(identity)
@@ -174,18 +182,31 @@ def make_fabric(context: FitContext) -> Fabric:
         raise ConfigError(f"precision {context.precision!r}: {error}") from error
 
 
-def make_optimizer(module: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
-    """Return the optimiser of `config` over the parameters that take gradients."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+def make_optimizer(
+    module: nn.Module, config: LoopConfig, pretrained: str | None = None
+) -> torch.optim.Optimizer:
+    """Return the optimiser of `config` over the parameters that take gradients.
+
+    Each group carries a `factor` of the learning rate: 1 for parameters whose names begin with `pretrained`
+    (for all, when None), `config.new_weights_factor` for the others.
+    """
+    named = [(name, one) for name, one in module.named_parameters() if one.requires_grad]
+    old = [one for name, one in named if pretrained is None or name.startswith(pretrained)]
+    new = [one for name, one in named if pretrained is not None and not name.startswith(pretrained)]
+    groups: list[dict[str, Any]] = [
+        {"params": parameters, "factor": factor}
+        for parameters, factor in ((old, 1.0), (new, config.new_weights_factor))
+        if parameters
+    ]
     match config.optimizer:
         case OptimizerName.LAMB:
             lamb: torch.optim.Optimizer = Lamb(
-                parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+                groups, lr=config.learning_rate, weight_decay=config.weight_decay
             )
             return lamb
         case OptimizerName.ADAMW:
             return torch.optim.AdamW(
-                parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+                groups, lr=config.learning_rate, weight_decay=config.weight_decay
             )
 
 
@@ -252,8 +273,9 @@ class _Run:
         for number, batch in enumerate(batches):
             if batch is None:
                 continue
+            rate = learning_rate(self.config, epoch + (number + 0.5) / len(batches))
             for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.config, epoch + (number + 0.5) / len(batches))
+                group["lr"] = rate * group["factor"]
             loss = self._step(
                 batch, where=f"epoch {epoch + 1}, step {number + 1} of {len(batches)}"
             )

@@ -3,11 +3,12 @@
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from training.config import parse_config
 from training.encoder_files import MINILM
 from training.errors import ConfigError
+from training.evaluate import Full, Protocol, Sampled
 from training.loop import LoopConfig, OptimizerName, Schedule
 from training.losses import Reduction
 
@@ -56,12 +57,31 @@ class EmbedMeConfig(LoopConfig):
     reduction: Reduction = "mean"
     """"mean" weighs users alike, "sum" interactions."""
     popularity: PopularityBias = PopularityBias.LEARNED
+    prior_strength: PositiveFloat | None = 300.0
+    """Interactions that the popularity among all users counts for, beside that among users with source rows
+    (`model.log_prior`); None takes the popularity among all users alone. 30 to 3,000 differ by less than
+    .001 in NDCG@10 on the validation users of Amazon-KG books to movies; the plain popularity loses .007."""
     hidden_dropout: float = Field(default=0.1, ge=0, lt=1)
     """Inside the BERT; its attention weights have none, for the fused kernels' sake."""
     mlp_dropout: float = Field(default=0.1, ge=0, lt=1)
+    head_epochs: int = Field(default=0, ge=0)
+    """Epochs of the warm start, in which only head, items and prior scale learn; 0 leaves it out."""
+    head_views: PositiveInt = 2
+    """Times each user is encoded for the warm start, each with other labels."""
+    head_batch_size: PositiveInt = 256
+    head_learning_rate: PositiveFloat = 1e-3
+    head_patience: PositiveInt | None = 6
+    """Epochs without a better validation that end the warm start."""
+    fine_tune: bool = True
+    """Whether the language model is fine-tuned at all; False stops after the warm start (an ablation)."""
     validation: ValidationProtocol = ValidationProtocol.FULL
     encode_batch_size: PositiveInt = 256
     """Profiles encoded at once when users are judged."""
+
+    @property
+    def validation_protocol(self) -> Protocol:
+        """How validation users are ranked."""
+        return Full(k=10) if self.validation is ValidationProtocol.FULL else Sampled(k=10)
 
     @staticmethod
     def preset(name: str, **overrides: object) -> "EmbedMeConfig":
@@ -98,25 +118,36 @@ PRESETS: dict[str, dict[str, Any]] = {
         "popularity": PopularityBias.NONE,
         "validation": ValidationProtocol.SAMPLED,
     },
+    # A warm start, then few careful epochs. A learning rate of 3e-4 and more for the language model unlearned
+    # on the sample world and on Amazon-KG what it knew: full NDCG@10 on validation users stayed below that of
+    # the warm start alone.
     "default": {
         "max_tokens": 256,
-        "batch_size": 256,
+        "batch_size": 64,
         "optimizer": OptimizerName.ADAMW,
-        "learning_rate": 3e-4,
+        "learning_rate": 5e-5,
+        "new_weights_factor": 10.0,
         "weight_decay": 1e-2,
-        "epochs": 15,
+        "warmup_epochs": 0.3,
+        "epochs": 6,
         "clip_norm": 1.0,
-        "patience": 4,
+        "patience": 2,
+        "mlp_dropout": 0.5,
+        "head_epochs": 40,
     },
     "demo": {
         "max_tokens": 64,
-        "embedding_size": 64,
-        "batch_size": 64,
+        "batch_size": 32,
         "optimizer": OptimizerName.ADAMW,
-        "learning_rate": 5e-4,
+        "learning_rate": 1e-4,
+        "new_weights_factor": 10.0,
         "weight_decay": 1e-2,
-        "epochs": 5,
+        "warmup_epochs": 0.2,
+        "epochs": 3,
         "clip_norm": 1.0,
+        "head_epochs": 20,
+        "head_views": 1,
+        "head_batch_size": 64,
     },
 }
 """Settings that differ from the class's own defaults, or that the paper fixes."""

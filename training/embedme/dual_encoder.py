@@ -54,6 +54,15 @@ class DualEncoder(nn.Module):
         """Return the mean loss of the users packed into the rows."""
         n_users = int(label_users.max()) + 1
         users = self.encoder(PackedRows(tokens, positions, sequences), n_users)
+        return self.loss(users, label_users, label_items)
+
+    def loss(
+        self,
+        users: Float[Tensor, "users dim"],
+        label_users: Int64[Tensor, " labels"],
+        label_items: Int64[Tensor, " labels"],
+    ) -> Float[Tensor, ""]:
+        """Return the mean loss of user vectors."""
         with torch.autocast(device_type=users.device.type, enabled=False):
             losses = full_softmax(
                 users,

@@ -2,7 +2,8 @@
 
     hidden = BERT(tokens)                          (rows, tokens, hidden)
     pooled = mean of hidden over a text's tokens   (texts, hidden), [CLS] and [SEP] included
-    vector = W2 gelu(W1 pooled + b1) + b2          (texts, embedding_size)
+    z      = (pooled - centre) / scale             constants; 0 and 1 unless a warm start measured them
+    vector = W2 gelu(W1 z + b1) + b2               (texts, embedding_size)
 
 The paper names a "multi-layer perceptron" and no sizes; one hidden layer as wide as the BERT is ours.
 """
@@ -23,6 +24,10 @@ class ProfileEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.bert = bert
+        self.centre: Tensor
+        self.scale: Tensor
+        self.register_buffer("centre", torch.zeros(hidden_size))
+        self.register_buffer("scale", torch.ones(hidden_size))
         self.mlp = nn.Sequential(
             nn.Linear(hidden_size, hidden_size),
             nn.GELU(),
@@ -37,8 +42,19 @@ class ProfileEncoder(nn.Module):
         hidden = self.bert(
             input_ids=rows.tokens, attention_mask=own, position_ids=rows.positions
         ).last_hidden_state
-        vectors: Tensor = self.mlp(mean_by_sequence(hidden.float(), rows.sequences, n_texts))
+        return self.head(mean_by_sequence(hidden.float(), rows.sequences, n_texts))
+
+    def head(self, pooled: Float[Tensor, "texts hidden"]) -> Float[Tensor, "texts dim"]:
+        """Return the vectors of pooled states."""
+        vectors: Tensor = self.mlp((pooled - self.centre) / self.scale)
         return vectors.float()
+
+    def set_input_scale(
+        self, mean: Float[Tensor, " hidden"], std: Float[Tensor, " hidden"]
+    ) -> None:
+        """Fix mean and standard deviation by which pooled states enter the head."""
+        self.centre.copy_(mean)
+        self.scale.copy_(std.clamp(min=1e-6))
 
 
 def mean_by_sequence(

@@ -10,11 +10,12 @@ nothing else. Learned by the full softmax over all items (eq. 9).
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from torch import nn
 from typing_extensions import override
 
@@ -23,17 +24,19 @@ from training.contract import FitContext, FitReport, Need, UserBatch, VectorReco
 from training.dataset import Dataset, binary, rows_of
 from training.embedme.batch import PackedRows, ProfileTokenizer, pack
 from training.embedme.bert import LanguageModel, load_language_model, rebuild_language_model
-from training.embedme.config import EmbedMeConfig, ValidationProtocol
+from training.embedme.config import EmbedMeConfig
 from training.embedme.dual_encoder import DualEncoder
 from training.embedme.examples import (
     Drawing,
     Examples,
     draw_examples,
     example_users,
+    n_source_positives,
     with_profile,
 )
+from training.embedme.warm_start import warm_start
 from training.errors import CheckpointError, ConfigError, DatasetError
-from training.evaluate import Full, Sampled, evaluate
+from training.evaluate import evaluate
 from training.loop import Batch, fit_epochs, make_fabric
 
 
@@ -87,6 +90,11 @@ class EmbedMeTask:
         return self._model.module
 
     @property
+    def pretrained(self) -> str:
+        """The language model; its head, the items and the prior's scale are new."""
+        return "encoder.bert."
+
+    @property
     def identity(self) -> str:
         """A digest of settings, items and training rows."""
         digest = hashlib.sha256(self._model.settings.model_dump_json().encode())
@@ -115,8 +123,7 @@ class EmbedMeTask:
         """Return NDCG@10 and HR@10 on the validation users."""
         if self._data.valid is None or not len(self._data.valid.user_rows):
             return {}
-        is_full = self._model.settings.validation is ValidationProtocol.FULL
-        protocol = Full(k=10) if is_full else Sampled(k=10)
+        protocol = self._model.settings.validation_protocol
         found = evaluate(self._model, self._data, self._data.valid, [protocol]).summary()
         return {f"{metric}@10": found[f"{protocol.name}/{metric}@10"] for metric in ("ndcg", "hr")}
 
@@ -168,11 +175,12 @@ class EmbedMe(VectorRecommender):
             self._build(language_model, len(data.target_items))
         self.item_ids = data.target_items.item_ids
         n_liked = binary(data.interactions[data.target]).sum(axis=0)
-        prior = np.log((n_liked + 1.0) / (n_liked.sum() + len(n_liked)))
+        prior = log_prior(data, self.settings.prior_strength)
         self.module.log_prior.copy_(torch.from_numpy(prior))
         self.module.to(device)
+        warm = self._warm_start(data, context)
         task = EmbedMeTask(self, data, context.seed)
-        report = fit_epochs(task, self.settings, context)
+        report = self._fine_tune(task, warm, context)
         self.module.eval()
         n_cold = int(np.count_nonzero(n_liked == 0))
         notes = [
@@ -182,6 +190,34 @@ class EmbedMe(VectorRecommender):
         ]
         return FitReport(
             report.seconds, report.losses, report.validation, report.chosen_epoch, tuple(notes)
+        )
+
+    def _warm_start(self, data: Dataset, context: FitContext) -> FitReport | None:
+        if not self.settings.head_epochs:
+            return None
+        return warm_start(self.module, self.tokenizer, data, self.settings, context)
+
+    def _fine_tune(
+        self, task: EmbedMeTask, warm: FitReport | None, context: FitContext
+    ) -> FitReport:
+        """Train both towers; when no epoch is better on validation than the warm start, that is kept."""
+        if warm is None:
+            return fit_epochs(task, self.settings, context)
+        best = _best_value(warm)
+        note = f"warm start: {len(warm.losses)} epochs, best validation {best:.4f}"
+        if not self.settings.fine_tune:
+            return replace(warm, notes=(*warm.notes, note))
+        start = {name: one.detach().clone() for name, one in self.module.state_dict().items()}
+        report = fit_epochs(task, self.settings, context)
+        chosen = report.chosen_epoch
+        if best >= _best_value(report):
+            self.module.load_state_dict(start)
+            chosen = 0
+        return replace(
+            report,
+            seconds=warm.seconds + report.seconds,
+            chosen_epoch=chosen,
+            notes=(*report.notes, note),
         )
 
     @override
@@ -256,6 +292,31 @@ class EmbedMe(VectorRecommender):
         self._language_model = language_model
         self._tokenizer = ProfileTokenizer(language_model.tokenizer, self.settings.max_tokens)
         self._module = DualEncoder(language_model, self.settings, n_items)
+
+
+def _best_value(report: FitReport) -> float:
+    """Return the best deciding metric of a fit; minus infinity without validation."""
+    return max(
+        (next(iter(found.values())) for found in report.validation if found), default=-math.inf
+    )
+
+
+def log_prior(data: Dataset, strength: float | None) -> Float64[np.ndarray, " items"]:
+    """Return log P(item) of a target interaction.
+
+    With c_all the training counts of all users and c those of users with source rows, whom a zero-shot user
+    resembles more than the target's regulars do,
+
+        P_all(i) = (c_all(i) + 1) / sum_j (c_all(j) + 1)
+        P(i)     = (c(i) + m P_all(i)) / (sum_j c(j) + m)       m = `strength`; P_all for None
+    """
+    target = binary(data.interactions[data.target])
+    overall = target.sum(axis=0, dtype=np.float64) + 1.0
+    overall = overall / overall.sum()
+    if strength is None:
+        return np.asarray(np.log(overall))
+    counts = target[n_source_positives(data) > 0].sum(axis=0, dtype=np.float64)
+    return np.asarray(np.log((counts + strength * overall) / (counts.sum() + strength)))
 
 
 def _check(data: Dataset) -> None:

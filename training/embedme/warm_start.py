@@ -1,0 +1,256 @@
+"""The warm start: the head and the items learn on what the untouched language model says, before it moves.
+
+In: a dual encoder with pretrained BERT and everything else new, the data. Out: the same module, its head,
+items and prior scale trained. Each training user is encoded a few times with the BERT as it is, each time
+with other labels drawn; what follows are epochs over those vectors, which cost next to nothing. Fine-tuning
+then starts from a head that asks the language model for something sensible, instead of shaking it with the
+gradients of random items (linear probing, then fine-tuning: Kumar et al., ICLR 2022).
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+from typing_extensions import override
+
+from training.contract import FitContext, FitReport, Need, Progress, Recommender, UserBatch
+from training.dataset import Dataset, rows_of
+from training.embedme.batch import PackedRows, ProfileTokenizer, pack
+from training.embedme.config import EmbedMeConfig
+from training.embedme.dual_encoder import DualEncoder
+from training.embedme.encoder import mean_by_sequence
+from training.embedme.examples import Drawing, draw_examples, example_users, with_profile
+from training.evaluate import Protocol, evaluate, user_batch
+from training.loop import Batch, LoopConfig, OptimizerName, fit_epochs
+
+Pooled = Float32[np.ndarray, "users hidden"]
+
+
+def warm_start(
+    module: DualEncoder,
+    tokenizer: ProfileTokenizer,
+    data: Dataset,
+    config: EmbedMeConfig,
+    context: FitContext,
+) -> FitReport:
+    """Train head, items and prior scale of `module` in place for `config.head_epochs`.
+
+    Raises:
+        TrainingError: the loss became NaN or infinite.
+    """
+    pooler = FrozenPooler(module, tokenizer, config, context)
+    views = [
+        _view(data, pooler, config, seed=(context.seed, view)) for view in range(config.head_views)
+    ]
+    pooled = np.concatenate([view.pooled for view in views])
+    module.encoder.set_input_scale(
+        torch.from_numpy(pooled.mean(axis=0)), torch.from_numpy(pooled.std(axis=0))
+    )
+    task = HeadTask(module, data, views, pooler, config.head_batch_size)
+    loop = LoopConfig(
+        epochs=config.head_epochs,
+        batch_size=config.head_batch_size,
+        optimizer=OptimizerName.ADAMW,
+        learning_rate=config.head_learning_rate,
+        weight_decay=config.weight_decay,
+        warmup_epochs=0.0,
+        patience=config.head_patience,
+    )
+    alone = FitContext(context.seed, context.device, "32-true", None, context.on_progress)
+    return fit_epochs(task, loop, alone)
+
+
+@dataclass(frozen=True)
+class FrozenPooler:
+    """Mean-pooled states of the language model as it is."""
+
+    module: DualEncoder
+    tokenizer: ProfileTokenizer
+    config: EmbedMeConfig
+    context: FitContext
+
+    def pool(self, texts: Sequence[str], note: str) -> Pooled:
+        """Return one row a text, shape (texts, hidden); none may be empty."""
+        bert = self.module.encoder.bert
+        bert.eval()
+        device = self.module.items.device
+        use_bf16 = self.context.precision.startswith("bf16")
+        parts = []
+        size = self.config.encode_batch_size
+        for start in range(0, len(texts), size):
+            part = texts[start : start + size]
+            rows = PackedRows(
+                *(one.to(device) for one in pack(self.tokenizer.ids(part), self.config.max_tokens))
+            )
+            own = rows.sequences[:, None, :, None] == rows.sequences[:, None, None, :]
+            with (
+                torch.inference_mode(),
+                torch.autocast(device.type, torch.bfloat16, enabled=use_bf16),
+            ):
+                hidden = bert(
+                    input_ids=rows.tokens, attention_mask=own, position_ids=rows.positions
+                ).last_hidden_state
+            parts.append(mean_by_sequence(hidden.float(), rows.sequences, len(part)).cpu().numpy())
+            self.context.on_progress(
+                Progress("encode", min(start + size, len(texts)), len(texts), note)
+            )
+        return np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class _View:
+    """Training users encoded once, with the labels their profiles leave out."""
+
+    pooled: Pooled
+    labels: csr_array
+    user_ids: np.ndarray
+
+
+def _view(
+    data: Dataset, pooler: FrozenPooler, config: EmbedMeConfig, seed: tuple[int, int]
+) -> _View:
+    drawing = Drawing(config.examples, config.source_only_share, config.label_share)
+    examples = draw_examples(data, drawing, np.random.default_rng([*seed, 1]))
+    users = example_users(data, examples, slice(0, len(examples)))
+    texts = users.profiles or []
+    kept = with_profile(texts)
+    pooled = pooler.pool([texts[i] for i in kept], f"view {seed[1] + 1} of {config.head_views}")
+    return _View(pooled, examples.labels[kept], users.ids[kept])
+
+
+class Head(nn.Module):
+    """Everything of a dual encoder but its language model; parameters are shared, not copied."""
+
+    def __init__(self, module: DualEncoder) -> None:
+        super().__init__()
+        self.mlp, self.items, self.prior_scale = (
+            module.encoder.mlp,
+            module.items,
+            module.prior_scale,
+        )
+        self._whole = (module,)  # in a tuple, so that the language model is no part of this module
+
+    @override
+    def forward(
+        self,
+        pooled: Float[Tensor, "users hidden"],
+        label_users: Int64[Tensor, " labels"],
+        label_items: Int64[Tensor, " labels"],
+    ) -> Float[Tensor, ""]:
+        """Return the mean loss of the users."""
+        module = self._whole[0]
+        return module.loss(module.encoder.head(pooled), label_users, label_items)
+
+
+class _Batches:
+    """An epoch over one view, in random order."""
+
+    def __init__(self, view: _View, batch_size: int, rng: np.random.Generator) -> None:
+        self._view, self._batch_size = view, batch_size
+        self._order = rng.permutation(len(view.user_ids))
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._order) / self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for start in range(0, len(self._order), self._batch_size):
+            part = self._order[start : start + self._batch_size]
+            labels = self._view.labels[part]
+            inputs = (
+                torch.from_numpy(self._view.pooled[part]),
+                torch.from_numpy(rows_of(labels)),
+                torch.from_numpy(labels.indices.astype(np.int64)),
+            )
+            yield Batch(inputs, self._view.user_ids[part])
+
+
+class HeadTask:
+    """The warm start as the loop sees it."""
+
+    pretrained = None
+    identity = "warm start"
+
+    def __init__(
+        self,
+        module: DualEncoder,
+        data: Dataset,
+        views: Sequence[_View],
+        pooler: FrozenPooler,
+        batch_size: int,
+    ) -> None:
+        self._dual, self._data, self._views, self._batch_size = module, data, views, batch_size
+        self._module = Head(module)
+        self._protocol: Protocol = pooler.config.validation_protocol
+        self._seed = pooler.context.seed
+        self._valid: tuple[Pooled, np.ndarray] | None = None
+        if data.valid is not None and len(data.valid.user_rows):
+            texts = user_batch(data, data.valid.user_rows).profiles or []
+            kept = with_profile(texts)
+            self._valid = (pooler.pool([texts[i] for i in kept], "validation users"), kept)
+
+    @property
+    def module(self) -> nn.Module:
+        """The head and the items."""
+        return self._module
+
+    def batches(self, epoch: int) -> _Batches:
+        """Return the batches over one of the views, in turn."""
+        rng = np.random.default_rng([self._seed, epoch, 2])
+        return _Batches(self._views[epoch % len(self._views)], self._batch_size, rng)
+
+    def validate(self) -> Mapping[str, float]:
+        """Return NDCG@10 and HR@10 on the validation users."""
+        if self._valid is None or self._data.valid is None:
+            return {}
+        pooled, kept = self._valid
+        scores = np.full(
+            (len(self._data.valid.user_rows), len(self._dual.items)), np.nan, np.float32
+        )
+        with torch.inference_mode():
+            device = self._dual.items.device
+            users = self._dual.encoder.head(torch.from_numpy(pooled).to(device))
+            scores[kept] = (users @ self._dual.items.T + self._dual.bias()).cpu().numpy()
+        found = evaluate(_Given(scores), self._data, self._data.valid, [self._protocol]).summary()
+        return {
+            f"{metric}@10": found[f"{self._protocol.name}/{metric}@10"] for metric in ("ndcg", "hr")
+        }
+
+
+class _Given(Recommender):
+    """Scores that were worked out already, so that one evaluation serves all."""
+
+    name: ClassVar[str] = "embedme"
+    paper: ClassVar[str] = ""
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    config_type = EmbedMeConfig
+
+    def __init__(self, scores: Float32[np.ndarray, "users items"]) -> None:
+        super().__init__(EmbedMeConfig())
+        self._scores, self._done = scores, 0
+
+    @override
+    def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
+        """Return the next rows."""
+        start, self._done = self._done, self._done + len(users)
+        return self._scores[start : self._done]
+
+    @override
+    def fit(self, data: Dataset, context: FitContext) -> FitReport:
+        """Nothing is learned."""
+        raise NotImplementedError
+
+    @override
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Nothing was learned."""
+        raise NotImplementedError
+
+    @override
+    def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
+        """Nothing was learned."""
+        raise NotImplementedError
