@@ -254,7 +254,14 @@ class TestModel:
 
     def test_the_prior_is_one_more_dimension(self, world, settings):
         model = EmbedMe(
-            EmbedMeConfig(**{**settings("embedme"), "epochs": 1, "popularity": "fixed"})
+            EmbedMeConfig(
+                **{
+                    **settings("embedme"),
+                    "epochs": 1,
+                    "popularity": "fixed",
+                    "prior_strength": None,
+                }
+            )
         )
         model.fit(world.data, FitContext())
         liked = world.data.interactions["films"].toarray().sum(axis=0)
