@@ -29,7 +29,7 @@ from training.registry import create
 FORMAT = 1
 """Raised when a folder written by this version can no longer be read by an older one."""
 CONFIG, WEIGHTS, MANIFEST, ASSETS = "config.json", "model.safetensors", "manifest.json", "assets"
-MANIFEST_KEYS = {"format", "files", "metadata"}
+MANIFEST_KEYS = {"format", "files", "metadata", "digest"}
 CONFIG_KEYS = {"model", "config"}
 
 
@@ -64,7 +64,7 @@ def save(model: Recommender, folder: Path, metadata: Mapping[str, Any] | None = 
             path.write_bytes(content)
         files = {name: _sha256(aside / name) for name in _files(aside)}
         manifest = {"format": FORMAT, "files": files, "metadata": dict(metadata or {})}
-        _write_json(aside / MANIFEST, manifest)
+        _write_json(aside / MANIFEST, {**manifest, "digest": _digest(manifest)})
         aside.chmod(0o755)
         os.rename(aside, folder)  # noqa: PTH104  (replaces an empty folder in one step; Path.rename is the same call)
     except BaseException:
@@ -83,6 +83,9 @@ def load(folder: Path) -> tuple[Recommender, dict[str, Any]]:
         raise CheckpointError(
             f"{folder} has format {manifest['format']}, this version reads {FORMAT}"
         )
+    digest = manifest.pop("digest")
+    if digest != _digest(manifest):
+        raise CheckpointError(f"{folder / MANIFEST} was altered: its digest is not that of its content")
     _check_files(folder, manifest["files"])
     settings = _read_json(folder / CONFIG, CONFIG_KEYS)
     try:
@@ -98,6 +101,12 @@ def load(folder: Path) -> tuple[Recommender, dict[str, Any]]:
         raise CheckpointError(f"{folder / WEIGHTS} lacks array {error}") from error
     metadata: dict[str, Any] = manifest["metadata"]
     return model, metadata
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a manifest's content, written in one canonical way."""
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_files(folder: Path, expected: Mapping[str, str]) -> None:

@@ -176,6 +176,7 @@ def make_fabric(context: FitContext) -> Fabric:
             f"device {context.device!r} is not here: torch sees {torch.cuda.device_count()} GPUs; use 'cpu'"
         )
     devices: int | list[int] = [int(number or 0)] if kind == "cuda" else 1
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
     try:
         return Fabric(accelerator=kind, devices=devices, precision=context.precision)  # type: ignore[arg-type]  # a string here, checked by Fabric
     except ValueError as error:

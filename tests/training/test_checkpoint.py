@@ -1,5 +1,6 @@
 """Model folders: the same scores after loading, and one line for everything that is wrong with them."""
 
+import hashlib
 import json
 import struct
 
@@ -23,11 +24,12 @@ def folder(world, tmp_path):
 
 def relist(folder):
     """Make the manifest agree with the files again, as a forger would."""
-    import hashlib
-
     manifest = json.loads((folder / "manifest.json").read_text())
     for name in manifest["files"]:
         manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    signed = {key: value for key, value in manifest.items() if key != "digest"}
+    text = json.dumps(signed, sort_keys=True, separators=(",", ":"))
+    manifest["digest"] = hashlib.sha256(text.encode()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -101,8 +103,7 @@ def test_missing_and_foreign_files_are_named(folder):
 def test_a_forged_folder_is_refused(folder, file, change, message):
     value = json.loads((folder / file).read_text())
     (folder / file).write_text(json.dumps({**value, **change}))
-    if file != "manifest.json":
-        relist(folder)
+    relist(folder)
     with pytest.raises(CheckpointError, match=message) as caught:
         load(folder)
     assert "\n" not in str(caught.value)
@@ -121,4 +122,16 @@ def test_malicious_weights_are_a_typed_error(folder, content):
     (folder / "model.safetensors").write_bytes(content)
     relist(folder)
     with pytest.raises(CheckpointError, match="no safetensors file"):
+        load(folder)
+
+
+def test_metadata_altered_by_hand_is_noticed(tmp_path, world):
+    """The split's seed stands there: with another one, a model would be tested on its own training users."""
+    folder = tmp_path / "model"
+    model = create("popularity", {})
+    model.fit(world.data, FitContext())
+    save(model, folder, {"seed": 1})
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"seed": 1', '"seed": 2'))
+    with pytest.raises(CheckpointError, match="altered"):
         load(folder)
