@@ -133,6 +133,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "clip_norm": 1.0,
         "patience": 2,
         "mlp_dropout": 0.5,
+        "hidden_dropout": 0.0,
         "head_epochs": 40,
     },
     "demo": {
@@ -145,6 +146,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warmup_epochs": 0.2,
         "epochs": 3,
         "clip_norm": 1.0,
+        "hidden_dropout": 0.0,
         "head_epochs": 20,
         "head_views": 1,
         "head_batch_size": 64,
