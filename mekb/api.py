@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mekb.linking import LinkingResult
     from mekb.models import Comparison, TrainedModel
     from mekb.query import Answer
-    from mekb.sources import Description, ImportReport
+    from mekb.sources import Description, ImportReport, TableLike
 
 StoreLike = Store | str | Path
 OnProgress = Callable[[str, int, int], None]
@@ -58,8 +58,8 @@ class Imported:
 def import_data(
     store: StoreLike,
     *,
-    items: Sequence[str | Path],
-    interactions: Sequence[str | Path],
+    items: "Sequence[TableLike]",
+    interactions: "Sequence[TableLike]",
     settings: Settings | None = None,
     force: bool = False,
 ) -> Imported:
@@ -67,7 +67,7 @@ def import_data(
 
     Args:
         store: The store.
-        items: CSV, TSV, JSONL or Parquet files with a row an item.
+        items: CSV, TSV, JSONL or Parquet files, or Arrow or pandas tables, with a row an item.
         interactions: Likewise, a row a user and item.
         settings: `settings.source` maps the columns.
         force: Read again even when nothing changed.
@@ -75,21 +75,19 @@ def import_data(
     Raises:
         SourceError: a file is not there, lacks a column, or holds no usable row.
     """
-    from mekb.sources import read_tables
+    from mekb.sources import as_files, read_tables
 
     chosen = settings or Settings()
-    files = {
-        "items": [Path(path) for path in items],
-        "interactions": [Path(path) for path in interactions],
-    }
-    inputs = _file_inputs(files)
     reports: list[ImportReport] = []
-    with _opened_for_import(store) as target:
+    with contextlib.ExitStack() as stack:
+        item_files, interaction_files = (
+            stack.enter_context(as_files(tables)) for tables in (items, interactions)
+        )
+        inputs = _file_inputs({"items": item_files, "interactions": interaction_files})
+        target = stack.enter_context(_opened_for_import(store))
 
         def work() -> Mapping[str, pa.Table]:
-            tables = read_tables(
-                target.connection, files["items"], files["interactions"], chosen.source
-            )
+            tables = read_tables(target.connection, item_files, interaction_files, chosen.source)
             reports.append(tables.report)
             return {
                 "items": tables.items,

@@ -106,6 +106,16 @@ def smoothed_frequency(counts: npt.NDArray[np.float64], k_star: float) -> npt.ND
     return np.where(counts < k_star, counts, smoothed)
 
 
+def seam(k_star: float) -> tuple[float, float]:
+    """Return s(k) just below k* and at k*: equal, where the two branches of equation 4 meet.
+
+    >>> seam(5.0)
+    (5.0, 5.0)
+    """
+    below, at = smoothed_frequency(np.array([np.nextafter(k_star, 0.0), k_star]), k_star)
+    return round(float(below), 9), float(at)
+
+
 def inverse_user_frequency(
     n_users: int, users_with_entity: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:

@@ -69,8 +69,13 @@ def build(
     from mekb import api
     from mekb.cli.output import note
     from mekb.config import load_settings
+    from mekb.scoring import seam
 
-    note(str(api.build_profiles(store, settings=load_settings(config, set_ or []), force=force)))
+    settings = load_settings(config, set_ or [])
+    note(str(api.build_profiles(store, settings=settings, force=force)))
+    k_star = settings.scoring.k_star
+    below, at = seam(k_star)
+    note(f"s(k) at k* = {k_star:g}: {below:.6f} from below, {at:.6f} from k* on")
 
 
 @app.command("show")

@@ -8,6 +8,7 @@ a store holds, with a verdict on what that means for training.
 
 from mekb.sources.config import ImportConfig
 from mekb.sources.describe import Description, DomainOverlap, DomainSummary, describe
+from mekb.sources.in_memory import TableLike, as_files
 from mekb.sources.report import DomainCounts, FileReport, ImportReport, Rejected
 from mekb.sources.tables import ImportedTables, read_tables
 
@@ -21,6 +22,8 @@ __all__ = [
     "ImportReport",
     "ImportedTables",
     "Rejected",
+    "TableLike",
+    "as_files",
     "describe",
     "read_tables",
 ]

@@ -1,6 +1,5 @@
 """Cleaning and title parsing: what is read, and that every offset leads back to the original."""
 
-import time
 from itertools import pairwise
 
 import pytest
@@ -113,37 +112,3 @@ def test_cut_text_is_a_prefix_within_the_limit(text, limit):
     assert text.startswith(cut)
     assert len(cut) <= limit
     assert bool(cut) == bool(text)
-
-
-@pytest.mark.parametrize(
-    "unit",
-    [
-        " ",
-        "<!--",
-        "<script>",
-        "&amp;",
-        "(",
-        "[]",
-        "(dvd)",
-        ", ",
-        "- DVD ",
-        "<a ",
-        "&#",
-        " - ",
-        ": cut",
-        "(1999)",
-    ],
-)
-def test_time_is_linear(unit):
-    """Quadrupled input takes about four times as long; a quadratic pattern would take sixteen."""
-
-    def seconds(length):
-        text = unit * (length // len(unit))
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            clean_text(text)
-            times.append(time.process_time() - start)
-        return min(times)
-
-    assert seconds(40_000) < 10 * seconds(10_000) + 0.02

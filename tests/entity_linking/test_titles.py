@@ -1,7 +1,5 @@
 """Title parsing: what is set aside, what is looked up, and where it stands."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,37 +172,3 @@ def test_parse_title_year_and_wrapper_leave_the_title(title, year):
     ):
         parts = parse_title(written)
         assert (parts.core, parts.year) == (title, year)
-
-
-@pytest.mark.parametrize(
-    "unit",
-    [
-        " ",
-        "<!--",
-        "<script>",
-        "&amp;",
-        "(",
-        "[]",
-        "(dvd)",
-        ", ",
-        "- DVD ",
-        "<a ",
-        "&#",
-        " - ",
-        ": cut",
-        "(1999)",
-    ],
-)
-def test_time_is_linear(unit):
-    """Quadrupled input takes about four times as long; a quadratic pattern would take sixteen."""
-
-    def seconds(length):
-        text = unit * (length // len(unit))
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            parse_title(text)
-            times.append(time.process_time() - start)
-        return min(times)
-
-    assert seconds(40_000) < 10 * seconds(10_000) + 0.02

@@ -6,6 +6,7 @@ import json
 import os
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mekb import api
@@ -347,3 +348,30 @@ class TestTraining:
         stages = {stage.split()[0] for stage, _, _ in seen}
         assert len(stages) >= 2
         assert all(0 <= done <= total or total == 0 for _, done, total in seen)
+
+
+def test_tables_in_memory_are_read_as_files_are(tmp_path):
+    """Arrow, pandas and CSV of one content give one store."""
+    items = pa.table(
+        {"item_id": ["007", "b"], "domain": ["books", "films"], "title": ["Emma", "Heat"]}
+    )
+    likes = pa.table({"user_id": ["u", "u"], "item_id": ["007", "b"], "domain": ["books", "films"]})
+    files = []
+    for name, table in (("items", items), ("likes", likes)):
+        files.append(tmp_path / f"{name}.csv")
+        table.to_pandas().to_csv(files[-1], index=False)
+    found = []
+    for name, (one, other) in {
+        "arrow": (items, likes),
+        "pandas": (items.to_pandas(), likes.to_pandas()),
+        "files": files,
+    }.items():
+        store = tmp_path / f"{name}.duckdb"
+        api.import_data(store, items=[one], interactions=[other])
+        assert api.import_data(store, items=[one], interactions=[other]).stage.skipped
+        found.append([api.read_table(store, table) for table in ("items", "users", "interactions")])
+    assert found[0] == found[1] == found[2]
+    assert found[0][0]["external_id"].to_pylist() == ["007", "b"]
+    with pytest.raises(SourceError, match="a table is int"):
+        api.import_data(tmp_path / "no.duckdb", items=[3], interactions=[likes])
+    assert not (tmp_path / "no.duckdb").exists()
