@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from alias_tables.schema import PAGE_ID_BASE
 from mekb import api
 from mekb.cli.options import Format
 from mekb.cli.output import note, print_line, print_rows, progress
@@ -94,17 +95,19 @@ def run_demo(folder: Path, *, n_users: int, seed: int, quiet: bool = False) -> D
 
 
 def _newcomer(truth: Path, store: Path) -> str:
-    """Return the user without a film whose profile holds most, from the sample world's own record."""
+    """Return the user without a film whose strongest interest comes from most items: a clear taste to look at."""
     newcomers = [
         entry["user_id"]
         for entry in map(json.loads, truth.read_text(encoding="utf-8").splitlines())
         if entry["zero_shot"]
     ]
-    profiles = api.read_table(store, "profiles").to_pandas()
-    users = api.read_table(store, "users").to_pandas().merge(profiles, on="user_id")
+    interests = api.read_table(store, "user_entity").to_pandas()
+    linked = interests[interests["entity_id"] < PAGE_ID_BASE]
+    strongest = linked.groupby("user_id", as_index=False)["n_items"].max()
+    users = api.read_table(store, "users").to_pandas().merge(strongest, on="user_id")
     among = users[users["external_id"].isin(newcomers)]
-    richest = among.sort_values(["n_entities", "external_id"], ascending=[False, True])
-    return str(richest["external_id"].iloc[0])
+    clearest = among.sort_values(["n_items", "external_id"], ascending=[False, True])
+    return str(clearest["external_id"].iloc[0])
 
 
 def _show(result: DemoResult) -> None:
