@@ -217,7 +217,7 @@ def test_settings_of_a_run():
     )
     settings = amazon_kg.settings_of(options)
     assert settings.train.model["epochs"] == 9, "what is set by hand goes before --quick"
-    assert settings.train.model["max_tokens"] == 48
+    assert settings.train.model["max_tokens"] == 64
     assert (settings.scoring.k_star, settings.source.positive_from) == (2.0, 1.0)
     assert "NORP" not in settings.link.ner_labels
     assert settings.source.brand == "creator"

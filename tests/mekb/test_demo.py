@@ -1,69 +1,24 @@
 """The whole job on the sample world: what is learned is worth more than popularity, and nothing is made twice."""
 
-import re
 import shutil
-from pathlib import Path
 
 import pytest
 
 from mekb import api
 from mekb.config import load_settings
-from mekb.sample import sample_pages, write_sample_world
+from mekb.sample import write_sample_world
 from training.evaluate import Measure, compare
 
 N_USERS = 1200
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-MARKS = "abcdefghijklmnopqrstuvwxyz0123456789().,:'-!&"
-
-
-def write_word_bert(folder: Path) -> Path:
-    """Write a random BERT of two layers, 64 wide, that knows the words of the sample wiki's titles.
-
-    It stands in for the packaged encoder, which takes minutes on two cores: what it knows of the world it
-    learned from the training rows.
-    """
-    import torch
-    from tokenizers import BertWordPieceTokenizer
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    words = {word for page in sample_pages() for word in re.findall(r"\w+", page.title.lower())}
-    pieces = dict.fromkeys([*SPECIAL, *MARKS, *(f"##{mark}" for mark in MARKS), *sorted(words)])
-    tokenizer = BertWordPieceTokenizer(vocab={piece: row for row, piece in enumerate(pieces)})
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer._tokenizer,
-        **{f"{name[1:-1].lower()}_token": name for name in SPECIAL},
-    ).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(pieces),
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=128,
-        max_position_embeddings=64,
-        initializer_range=0.05,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory):
-    """Build everything from the sample world's files, train for twenty epochs, and compare."""
+    """Build everything from the sample world's files, train as the demo does but for one epoch, and compare."""
     folder = tmp_path_factory.mktemp("demo")
     world = write_sample_world(folder / "world", n_users=N_USERS)
     store = folder / "demo.duckdb"
-    settings = load_settings(
-        assignments=[
-            "train.preset=demo",
-            "train.precision=32-true",
-            f"train.model.encoder={write_word_bert(folder / 'encoder')}",
-            "train.model.epochs=20",
-            "train.model.batch_size=32",
-            "train.model.learning_rate=2e-3",
-        ]
-    )
+    settings = load_settings(assignments=["train.preset=demo", "train.model.epochs=1"])
     api.import_data(store, items=[world.items], interactions=[world.interactions])
     api.build_aliases(store, dumps=[world.dump], qids=world.qids)
     api.link(store)
