@@ -85,7 +85,9 @@ def load(folder: Path) -> tuple[Recommender, dict[str, Any]]:
         )
     digest = manifest.pop("digest")
     if digest != _digest(manifest):
-        raise CheckpointError(f"{folder / MANIFEST} was altered: its digest is not that of its content")
+        raise CheckpointError(
+            f"{folder / MANIFEST} was altered: its digest is not that of its content"
+        )
     _check_files(folder, manifest["files"])
     settings = _read_json(folder / CONFIG, CONFIG_KEYS)
     try:
