@@ -8,6 +8,7 @@ that has changed since is refused.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from mekb.bundle import Bundle, BundleParts, write_bundle
 from mekb.config import Settings, SplitConfig
 from mekb.dataset import SplitWorld, World, load_world, split_world
 from mekb.errors import StoreError, UnknownError
+from mekb.fingerprint import file_fingerprint
 from mekb.linking import alias_index
 from mekb.output import check_folder, folder_written_whole
-from mekb.runs import table_inputs
+from mekb.runs import Stage, record_run, settings_of, table_inputs
 from mekb.scoring import ScoringConfig
 from mekb.store import Store
 from training import checkpoint
@@ -136,7 +138,29 @@ def train_model(
     }
     with folder_written_whole(folder, marks=MARKS, force=force) as aside:
         checkpoint.save(model, aside, metadata)
+    _record(store, folder, route, settings, report)
     return TrainedModel(folder, target, split.data.sources, report)
+
+
+def _record(
+    store: Store, folder: Path, route: Route, settings: Settings, report: FitReport
+) -> None:
+    """Add the training to the store's runs; a model folder is no table, so it is never skipped."""
+    stage = Stage(
+        name="train",
+        config={
+            "target": route.target,
+            "sources": list(route.sources),
+            **settings_of(settings.train, settings.split, settings.scoring),
+        },
+        inputs=table_inputs(store, *INPUT_TABLES),
+        outputs=(),
+        packages=("mekb", "training"),
+        seed=settings.train.seed,
+    )
+    ended = datetime.now(UTC).replace(tzinfo=None)
+    outputs = {folder.name: file_fingerprint(folder / "manifest.json")}
+    record_run(store, stage, outputs, ended - timedelta(seconds=report.seconds), report.seconds)
 
 
 def _sources(store: Store, route: Route) -> tuple[str, ...]:

@@ -76,34 +76,58 @@ def run_stage(
         work: Makes the rows of every table in `stage.outputs`.
         force: Run even when nothing changed.
     """
-    identity = {
-        "config": json.dumps(stage.config, sort_keys=True),
-        "inputs": json.dumps(stage.inputs, sort_keys=True),
-        "code": code_fingerprint(stage.packages),
-    }
+    identity = _identity(stage)
     previous = None if force else _newest_same_run(store, stage, identity)
     if previous is not None:
         return StageResult(stage.name, previous, skipped=True, seconds=0.0)
-    started = datetime.now(UTC).replace(tzinfo=None)
-    clock = time.perf_counter()
+    started, clock = _now(), time.perf_counter()
     store.replace(work())
     seconds = time.perf_counter() - clock
-    outputs = json.dumps(table_inputs(store, *stage.outputs), sort_keys=True)
-    digest = hashlib.sha256((stage.name + started.isoformat() + outputs).encode()).hexdigest()
+    run_id = record_run(store, stage, table_inputs(store, *stage.outputs), started, seconds)
+    return StageResult(stage.name, run_id, skipped=False, seconds=seconds)
+
+
+def record_run(
+    store: Store, stage: Stage, outputs: Mapping[str, str], started: datetime, seconds: float
+) -> str:
+    """Add a row to `runs` for a stage that is done, and return its id.
+
+    Args:
+        store: Where the row goes.
+        stage: What was run, from what.
+        outputs: What it made -> fingerprint.
+        started: When, in UTC without a zone.
+        seconds: How long it took.
+    """
+    text = json.dumps(outputs, sort_keys=True)
+    digest = hashlib.sha256((stage.name + started.isoformat() + text).encode()).hexdigest()
     run_id = f"{stage.name}-{started:%Y%m%dT%H%M%S}-{digest[:6]}"
     store.append_run(
         {
             "run_id": run_id,
             "stage": stage.name,
-            **identity,
-            "outputs": outputs,
+            **_identity(stage),
+            "outputs": text,
             "seed": stage.seed,
             "started_at": started,
             "seconds": seconds,
             "host": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         }
     )
-    return StageResult(stage.name, run_id, skipped=False, seconds=seconds)
+    return run_id
+
+
+def _identity(stage: Stage) -> dict[str, str]:
+    """Return what two runs of one result have in common."""
+    return {
+        "config": json.dumps(stage.config, sort_keys=True),
+        "inputs": json.dumps(stage.inputs, sort_keys=True),
+        "code": code_fingerprint(stage.packages),
+    }
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _newest_same_run(store: Store, stage: Stage, identity: Mapping[str, str]) -> str | None:
