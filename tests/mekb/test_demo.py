@@ -40,7 +40,7 @@ def comparison(tmp_path_factory):
     ],
 )
 def test_newcomers_are_served_better_than_by_popularity(comparison, protocol, metric, k, times):
-    """Seen: 1.68, 1.46 and 1.26 times; the paired 95 % interval of the lead lies above 0."""
+    """Seen: 1.94, 1.49 and 1.41 times; the paired 95 % interval of the lead lies above 0."""
     measure = Measure(protocol, metric, k)
     ours, theirs = comparison.evaluations["embedme"], comparison.evaluations["popularity"]
     assert ours.n_users == ours.n_covered > 100

@@ -59,8 +59,9 @@ class EmbedMeConfig(LoopConfig):
     popularity: PopularityBias = PopularityBias.LEARNED
     prior_strength: PositiveFloat | None = 300.0
     """Interactions that the popularity among all users counts for, beside that among users with source rows
-    (`model.log_prior`); None takes the popularity among all users alone. 30 to 3,000 differ by less than
-    .001 in NDCG@10 on the validation users of Amazon-KG books to movies; the plain popularity loses .007."""
+    (`model.log_prior`); None takes the popularity among all users alone. On fold 0 of
+    Amazon-KG, books to movies, 30 to 3,000 as scores of their own differ by less than .001 in NDCG@10 (.090 on
+    validation, .100 on test users); plain popularity has .093 on those test users."""
     hidden_dropout: float = Field(default=0.1, ge=0, lt=1)
     """Inside the BERT; its attention weights have none, for the fused kernels' sake."""
     mlp_dropout: float = Field(default=0.1, ge=0, lt=1)
