@@ -15,7 +15,7 @@ select entity_id, title,
     case when label is not null then label
         when title = 'Q' || entity_id then coalesce(named.surface, title)
         else title end as label,
-    description, 'wikidata' as kind, flags,
+    description, 'wikidata' as kind, flags, []::varchar[] as types, null::usmallint as year,
     least(coalesce(n_inlinks, 0), 4294967295)::uinteger as n_inlinks
 from known_entities left join linked using (entity_id) left join named using (entity_id)
 order by entity_id
@@ -23,6 +23,19 @@ order by entity_id
 
 ALIASES_SQL = """
 create or replace temp table alias_tables_aliases as
+with kept as (
+    select surface, sum(prior::float order by prior desc, entity_id)::float as kept_mass
+    from ranked where reason is null group by surface
+),
+cuts as (
+    select surface, [
+        least(sum(n_anchor), 4294967295)::uinteger, least(sum(n_title), 4294967295)::uinteger,
+        least(sum(n_title_stripped), 4294967295)::uinteger,
+        least(sum(n_redirect), 4294967295)::uinteger, least(sum(n_disambig), 4294967295)::uinteger,
+        least(sum(n_wikidata_alias), 4294967295)::uinteger
+    ] as cut
+    from ranked where reason is not null group by surface
+)
 select surface, entity_id,
     least(n_anchor, 4294967295)::uinteger as n_anchor,
     least(n_title, 4294967295)::uinteger as n_title,
@@ -31,8 +44,9 @@ select surface, entity_id,
     least(n_disambig, 4294967295)::uinteger as n_disambig,
     least(n_wikidata_alias, 4294967295)::uinteger as n_wikidata_alias,
     prior::float as prior,
-    link_prob
-from ranked left join link_probs using (surface)
+    link_prob, kept_mass, cut
+from ranked join kept using (surface) left join cuts using (surface)
+    left join link_probs using (surface)
 where reason is null
 order by surface, entity_id
 """

@@ -39,7 +39,8 @@ with named as (
 )
 select cast($first_id + row_number() over (order by kind, name) - 1 as uinteger) as entity_id,
        name as title, name as label, cast(null as varchar) as description, kind,
-       cast([] as varchar[]) as flags, cast(0 as uinteger) as n_inlinks
+       cast([] as varchar[]) as flags, cast([] as varchar[]) as types, cast(null as usmallint) as year,
+       cast(0 as uinteger) as n_inlinks
 from named where name is not null and name <> ''
 """
 """One entity for each name an item carries; the same name twice is the same entity (appendix A)."""

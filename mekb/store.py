@@ -21,12 +21,13 @@ from mekb.errors import StoreError, UnknownError
 from mekb.fingerprint import rows_fingerprint
 from mekb.schema import CATALOGUE
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised when a table's columns change; a store of another version is refused, never altered."""
 
 Rows: TypeAlias = pa.Table | duckdb.DuckDBPyRelation
 
 _DUCKDB_TYPES = {
+    pa.uint16(): "usmallint",
     pa.uint32(): "uinteger",
     pa.int64(): "bigint",
     pa.float32(): "float",
@@ -34,6 +35,7 @@ _DUCKDB_TYPES = {
     pa.bool_(): "boolean",
     pa.string(): "varchar",
     pa.list_(pa.string()): "varchar[]",
+    pa.list_(pa.uint32()): "uinteger[]",
     pa.timestamp("us"): "timestamp",
 }
 _IN_USE = re.compile("could not set lock|used by another process", re.IGNORECASE)

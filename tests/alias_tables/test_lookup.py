@@ -53,7 +53,15 @@ ROWS = [
 
 def tables(rows=ROWS, titles=TITLES) -> tuple[pa.Table, pa.Table]:
     entities = [
-        {"entity_id": i, "title": t, "label": t, "kind": "wikidata", "flags": [], "n_inlinks": 0}
+        {
+            "entity_id": i,
+            "title": t,
+            "label": t,
+            "kind": "wikidata",
+            "flags": [],
+            "types": [],
+            "n_inlinks": 0,
+        }
         for i, t in titles.items()
     ]
     counts = {name: 0 for name in ALIASES.names if name.startswith("n_")}

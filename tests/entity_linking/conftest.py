@@ -72,6 +72,8 @@ def make_index() -> Callable[[Table, Mapping[int, str]], AliasIndex]:
                 "description": None,
                 "kind": "wikidata",
                 "flags": [],
+                "types": [],
+                "year": None,
                 "n_inlinks": 1,
             }
             for entity_id, title in sorted(titles.items())

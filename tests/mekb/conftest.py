@@ -32,6 +32,8 @@ def entity_rows() -> pa.Table:
         description=[None] * N_ENTITIES,
         kind=["wikidata"] * N_ENTITIES,
         flags=[[] for _ in ids],
+        types=[[]] * N_ENTITIES,
+        year=[None] * N_ENTITIES,
         n_inlinks=[0] * N_ENTITIES,
     )
 
@@ -45,6 +47,8 @@ def alias_rows() -> pa.Table:
         **{f"n_{channel}": [1] * N_ENTITIES for channel in CHANNELS},
         prior=[1.0] * N_ENTITIES,
         link_prob=[None] * N_ENTITIES,
+        kept_mass=[None] * N_ENTITIES,
+        cut=[None] * N_ENTITIES,
     )
 
 
@@ -103,6 +107,8 @@ def random_world(store: Store, *, n_users: int = 30, seed: int = 0) -> None:
                 description=[None, None],
                 kind=["brand", "brand"],
                 flags=[[], []],
+                types=[[], []],
+                year=[None, None],
                 n_inlinks=[0, 0],
             ),
             "mentions": rows(

@@ -91,6 +91,8 @@ def fill(store: Store) -> None:
                 description=[None] * n_entities,
                 kind=["wikidata"] * n_entities,
                 flags=[[]] * n_entities,
+                types=[[]] * n_entities,
+                year=[None] * n_entities,
                 n_inlinks=[0] * n_entities,
             ),
             "aliases": rows(
@@ -100,6 +102,8 @@ def fill(store: Store) -> None:
                 **{f"n_{channel}": [1] * n_entities for channel in CHANNELS},
                 prior=[1.0] * n_entities,
                 link_prob=[None] * n_entities,
+                kept_mass=[None] * n_entities,
+                cut=[None] * n_entities,
             ),
             "custom_entities": rows(
                 "custom_entities",

@@ -60,6 +60,8 @@ def shop(tmp_path):
                     description=[None] * n,
                     kind=["wikidata"] * n,
                     flags=[[]] * n,
+                    types=[[]] * n,
+                    year=[None] * n,
                     n_inlinks=[0] * n,
                 ),
                 "aliases": rows(
@@ -69,6 +71,8 @@ def shop(tmp_path):
                     **{f"n_{channel}": [1] * n for channel in CHANNELS},
                     prior=[1.0] * n,
                     link_prob=[0.9] * n,
+                    kept_mass=[None] * n,
+                    cut=[None] * n,
                 ),
             }
         )
