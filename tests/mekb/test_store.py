@@ -83,7 +83,7 @@ def test_another_version_is_refused_with_both_numbers(tmp_path: Path):
     Store.open(path, create=True).close()
     with duckdb.connect(str(path)) as connection:
         connection.execute("update mekb_store set format_version = 99")
-    with pytest.raises(StoreError, match="format 99, this mekb reads 1"):
+    with pytest.raises(StoreError, match="format 99, this mekb reads 2"):
         Store.open(path)
 
 
