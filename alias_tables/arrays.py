@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import marisa_trie
 import numpy as np
@@ -18,9 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alias_tables.errors import TableError
+from alias_tables.strings import Strings
 from alias_tables.surface import folded_key
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+MAX_TYPES = 32
+"""Tags an index can tell apart: one bit each."""
 MANIFEST = "manifest.json"
 
 UInts = npt.NDArray[np.uint32]
@@ -38,6 +42,13 @@ class Arrays:
     """Key of the title trie of each entity row."""
     title_rows: UInts
     """Entity row of each key of the title trie: the smallest id of that title."""
+    type_masks: UInts
+    """Of each entity row: bit k is set where it has the k-th tag of the vocabulary."""
+    years: npt.NDArray[np.uint16]
+    """Of each entity row; 0 where unknown."""
+    description_offsets: Offsets
+    description_bytes: npt.NDArray[np.uint8]
+    """Descriptions of the entity rows, as `strings.Strings`; empty where there is none."""
     exact_offsets: Offsets
     exact_rows: UInts
     exact_priors: Floats
@@ -48,6 +59,13 @@ class Arrays:
     folded_priors: Floats
     folded_surfaces: UInts
     """The exact surface that stands for each folded key: the one seen most often."""
+    type_names: tuple[str, ...] = ()
+    """The tags of `type_masks`, sorted."""
+
+    @classmethod
+    def array_names(cls) -> tuple[str, ...]:
+        """Return the names of the fields that are arrays, each a file of a saved index."""
+        return tuple(entry.name for entry in fields(cls) if entry.name != "type_names")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +140,43 @@ def arrays_from_tables(entities: pa.Table, aliases: pa.Table) -> tuple[Arrays, T
     totals = _sums(folded_of_exact, seen, len(folded_trie))
     shares = _six_digits(merged.priors / totals[merged.keys])
     folded_pairs = _Pairs(merged.keys, merged.rows, shares)
+    type_names, type_masks = _types(entities)
+    descriptions = Strings.from_arrow(entities.column("description"))
     arrays = Arrays(
         ids,
         title_keys.astype(np.uint32),
         title_rows,
+        type_masks,
+        pc.fill_null(entities.column("year"), 0).to_numpy().astype(np.uint16),
+        descriptions.offsets,
+        descriptions.bytes_,
         *exact,
         link_probs,
         *_csr(folded_pairs, len(folded_trie)),
         _representatives(folded_of_exact, seen, len(folded_trie)),
+        type_names,
     )
     return arrays, Tries(exact_trie, folded_trie, title_trie)
+
+
+def _types(entities: pa.Table) -> tuple[tuple[str, ...], UInts]:
+    """Return the tags in use, sorted, and the bit mask of each row.
+
+    Raises:
+        TableError: more tags than bits.
+    """
+    lists = entities.column("types").combine_chunks()
+    tags = lists.flatten()
+    names: list[str] = sorted(pc.unique(tags).to_pylist())
+    if len(names) > MAX_TYPES:
+        raise TableError(
+            f"entities carry {len(names)} different types, an index holds {MAX_TYPES}: keep fewer"
+        )
+    masks = np.zeros(entities.num_rows, np.uint32)
+    if names:
+        bits = pc.index_in(tags, pa.array(names)).to_numpy(zero_copy_only=False).astype(np.uint32)
+        np.bitwise_or.at(masks, pc.list_parent_indices(lists).to_numpy(), np.uint32(1) << bits)
+    return tuple(names), masks
 
 
 def _entity_rows(ids: UInts, wanted: UInts) -> UInts:
@@ -196,15 +241,20 @@ def save_arrays(folder: Path, arrays: Arrays, tries: Tries) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise TableError(f"{folder}: not empty; choose another folder for the index")
-    for entry in fields(Arrays):
-        np.save(folder / f"{entry.name}.npy", getattr(arrays, entry.name), allow_pickle=False)
+    for name in Arrays.array_names():
+        np.save(folder / f"{name}.npy", getattr(arrays, name), allow_pickle=False)
     for entry in fields(Tries):
         getattr(tries, entry.name).save(str(folder / f"{entry.name}.marisa"))
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
         for path in sorted(folder.iterdir())
     }
-    manifest = {"format": "alias_tables.index", "version": FORMAT_VERSION, "files": files}
+    manifest = {
+        "format": "alias_tables.index",
+        "version": FORMAT_VERSION,
+        "types": arrays.type_names,
+        "files": files,
+    }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
@@ -218,23 +268,21 @@ def open_arrays(folder: Path, *, verify: bool) -> tuple[Arrays, Tries]:
     Raises:
         TableError: a file is missing, altered or of another version.
     """
-    _check_manifest(folder, verify=verify)
+    type_names = tuple(_checked_manifest(folder, verify=verify)["types"])
     numbers = {
-        entry.name: np.asarray(
-            np.load(folder / f"{entry.name}.npy", mmap_mode="r", allow_pickle=False)
-        )
-        for entry in fields(Arrays)
+        name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+        for name in Arrays.array_names()
     }
     tries = {
         entry.name: marisa_trie.Trie().mmap(str(folder / f"{entry.name}.marisa"))
         for entry in fields(Tries)
     }
-    return Arrays(**numbers), Tries(**tries)
+    return Arrays(**numbers, type_names=type_names), Tries(**tries)
 
 
-def _check_manifest(folder: Path, *, verify: bool) -> None:
+def _checked_manifest(folder: Path, *, verify: bool) -> dict[str, Any]:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version, files = manifest["version"], manifest["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TableError(
@@ -244,7 +292,7 @@ def _check_manifest(folder: Path, *, verify: bool) -> None:
         raise TableError(
             f"{folder}: index version {version}, this code reads {FORMAT_VERSION}; save it again"
         )
-    needed = {f"{entry.name}.npy" for entry in fields(Arrays)} | {
+    needed = {f"{name}.npy" for name in Arrays.array_names()} | {
         f"{entry.name}.marisa" for entry in fields(Tries)
     }
     if set(files) != needed:
@@ -262,3 +310,4 @@ def _check_manifest(folder: Path, *, verify: bool) -> None:
             raise TableError(
                 f"{path}: altered since it was saved (its hash differs); save the index again"
             )
+    return manifest

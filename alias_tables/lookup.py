@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from alias_tables.arrays import Arrays, Tries, arrays_from_tables, open_arrays, save_arrays
+from alias_tables.strings import Strings
 from alias_tables.surface import (
     FoldedText,
     exact_key,
@@ -37,6 +38,10 @@ class Candidate(NamedTuple):
     prior: float
     exact: bool
     """Found under the exact key; False: under the folded one."""
+    types: tuple[str, ...] = ()
+    """Tags of the entity (`schema.ENTITY_TYPES`), sorted."""
+    year: int | None = None
+    """Year of first publication or release; None where unknown."""
 
 
 class Match(NamedTuple):
@@ -58,6 +63,7 @@ class AliasIndex:
     def __init__(self, arrays: Arrays, tries: Tries) -> None:
         self._arrays = arrays
         self._tries = tries
+        self._descriptions = Strings(arrays.description_offsets, arrays.description_bytes)
         self._longest = max((len(key) for key in tries.folded), default=0)
 
     @classmethod
@@ -111,7 +117,14 @@ class AliasIndex:
         if limit is not None:
             stop = min(stop, start + limit)
         return [
-            Candidate(int(arrays.entity_ids[row]), self._row_title(row), prior, exact)
+            Candidate(
+                int(arrays.entity_ids[row]),
+                self._row_title(row),
+                prior,
+                exact,
+                self._row_types(row),
+                self._row_year(row),
+            )
             for row, prior in zip(
                 rows[start:stop].tolist(), priors[start:stop].tolist(), strict=True
             )
@@ -195,6 +208,21 @@ class AliasIndex:
         row = self._row(entity_id)
         return None if row is None else self._row_title(row)
 
+    def types(self, entity_id: int) -> tuple[str, ...]:
+        """Return the tags of an entity, sorted; none if it has none or is not in the table."""
+        row = self._row(entity_id)
+        return () if row is None else self._row_types(row)
+
+    def year(self, entity_id: int) -> int | None:
+        """Return the year of an entity; None if it is unknown or the entity is not in the table."""
+        row = self._row(entity_id)
+        return None if row is None else self._row_year(row)
+
+    def description(self, entity_id: int) -> str | None:
+        """Return the description of an entity; None if it has none or is not in the table."""
+        row = self._row(entity_id)
+        return None if row is None else self._descriptions[row] or None
+
     def entity(self, name: str) -> int | None:
         """Return the entity of a title or of a QID ("Q42"); None if it is not in the table.
 
@@ -214,6 +242,13 @@ class AliasIndex:
         ids = self._arrays.entity_ids
         row = int(np.searchsorted(ids, entity_id))
         return row if row < len(ids) and int(ids[row]) == entity_id else None
+
+    def _row_types(self, row: int) -> tuple[str, ...]:
+        mask = int(self._arrays.type_masks[row])
+        return tuple(name for bit, name in enumerate(self._arrays.type_names) if mask >> bit & 1)
+
+    def _row_year(self, row: int) -> int | None:
+        return int(self._arrays.years[row]) or None
 
     def _row_title(self, row: int) -> str:
         title: str = self._tries.titles.restore_key(int(self._arrays.title_keys[row]))

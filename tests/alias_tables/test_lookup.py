@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alias_tables.arrays import MANIFEST
+from alias_tables.arrays import FORMAT_VERSION, MANIFEST
 from alias_tables.errors import TableError
 from alias_tables.lookup import NO_ENTITY, AliasIndex, Candidate
 from alias_tables.schema import ALIASES, ENTITIES
@@ -272,10 +272,10 @@ def test_altered_indexes_are_refused(index, tmp_path):
     folder = tmp_path / "index"
     index.save(folder)
     manifest = (folder / MANIFEST).read_text()
-    (folder / MANIFEST).write_text(manifest.replace('"version": 1', '"version": 7'))
-    with pytest.raises(TableError, match="version 7, this code reads 1"):
+    (folder / MANIFEST).write_text(manifest.replace(f'"version": {FORMAT_VERSION}', '"version": 7'))
+    with pytest.raises(TableError, match=f"version 7, this code reads {FORMAT_VERSION}"):
         AliasIndex.open(folder)
-    (folder / MANIFEST).write_text(json.dumps({"version": 1, "files": {}}))
+    (folder / MANIFEST).write_text(json.dumps({"version": FORMAT_VERSION, "files": {}}))
     with pytest.raises(TableError, match="other files"):
         AliasIndex.open(folder)
     (folder / MANIFEST).write_text(manifest)
@@ -292,6 +292,37 @@ def test_altered_indexes_are_refused(index, tmp_path):
     (folder / MANIFEST).unlink()
     with pytest.raises(TableError, match="no alias index"):
         AliasIndex.open(folder)
+
+
+def with_facts(facts):
+    """Return tables in which some entities have types, a year and a description."""
+    entities, aliases = tables()
+    rows = [{**row, **facts.get(row["entity_id"], {})} for row in entities.to_pylist()]
+    return pa.Table.from_pylist(rows, ENTITIES), aliases
+
+
+def test_entities_have_types_year_and_description(tmp_path):
+    facts = {
+        11: {"types": ["book", "film"], "year": 1977, "description": "Première \u2014 东京"},
+        16: {"types": ["film"], "year": 2001},
+        20: {"types": ["television"], "description": ""},
+    }
+    made = AliasIndex.from_tables(*with_facts(facts))
+    made.save(tmp_path / "index")
+    for index in (made, AliasIndex.open(tmp_path / "index")):
+        for entity in (*TITLES, 999):
+            expected = facts.get(entity, {})
+            assert index.types(entity) == tuple(expected.get("types", ()))
+            assert index.year(entity) == expected.get("year")
+            assert index.description(entity) == (expected.get("description") or None)
+        _, film = index.candidates("Star Wars")
+        assert (film.entity_id, film.types, film.year) == (11, ("book", "film"), 1977)
+
+
+def test_more_types_than_bits_are_refused():
+    facts = {10: {"types": [f"tag{n:02}" for n in range(33)]}}
+    with pytest.raises(TableError, match="33 different types, an index holds 32"):
+        AliasIndex.from_tables(*with_facts(facts))
 
 
 def test_aliases_of_unknown_entities_are_refused():
