@@ -14,6 +14,7 @@ from alias_tables.site import Site
 from alias_tables.sources import FileStamp, Source
 
 _ROOT = b"<mediawiki>"
+_ROOT_END = b"</mediawiki>"
 _RESUME_MARK = b"<page>"
 
 
@@ -64,6 +65,7 @@ class _Handler:
         self._n_chars = 0
         self._namespace_key: int | None = None
         self._page: Page | None = None
+        self.root_open = False
         self.fields = _SiteFields()
         self.done: list[Page] = []
 
@@ -92,6 +94,7 @@ class _Handler:
                 kind = "this is HTML, not a dump" if name.lower() == "html" else f"root is <{name}>"
                 raise DumpError(f"{self._path}: {kind}; a MediaWiki export is expected")
             self.fields.language = attributes.get("xml:lang", self.fields.language)
+            self.root_open = True
         self._stack.append(name)
         self._pieces, self._n_chars = [], 0
         if name == "page":
@@ -121,6 +124,7 @@ class _Handler:
 
     def _end(self, name: str) -> None:
         self._stack.pop()
+        self.root_open = bool(self._stack)
         if self._page is None:
             self._end_of_siteinfo(name)
         elif name == "page":
@@ -168,18 +172,33 @@ def _number(value: str, *, default: int) -> int:
 
 
 class DumpReader:
-    """Reads one part of a dump; use as a context manager, and `pages()` once."""
+    """Reads one part of a dump, or a slice of its body; use as a context manager, and `pages()` once.
+
+    Args:
+        source: a part of a dump, or what gives its bytes.
+        max_page_chars: the text of a longer page is dropped, and the page says so.
+        skip_damaged_pages: resume at the next page after malformed XML instead of failing.
+        site: the wiki, if the bytes are a slice: they begin anywhere before a `<page>`, and may end
+            between two pages. What stands before the first `<page>` belongs to the slice before and
+            is passed over; the end of the last page must be there.
+    """
 
     def __init__(
-        self, path: Path, *, max_page_chars: int, skip_damaged_pages: bool = False
+        self,
+        source: Source | Path,
+        *,
+        max_page_chars: int,
+        skip_damaged_pages: bool = False,
+        site: Site | None = None,
     ) -> None:
-        self._source = Source(path)
-        self._path = path
-        self._handler = _Handler(path, max_page_chars)
+        self._source = Source(source) if isinstance(source, Path) else source
+        self._path = self._source.path
+        self._handler = _Handler(self._path, max_page_chars)
         self._skip = skip_damaged_pages
         self._parser = self._handler.parser()
         self._fed = 0
-        self._searching = False
+        self._slice_of = site
+        self._searching = site is not None
         self._tail = b""
         self.damaged = 0
         """Places where the XML was malformed and reading resumed at the next page."""
@@ -193,7 +212,7 @@ class DumpReader:
     @property
     def site(self) -> Site:
         """The wiki, as far as `<siteinfo>` has been read: complete from the first page on."""
-        return self._handler.fields.site()
+        return self._slice_of or self._handler.fields.site()
 
     @property
     def position(self) -> int:
@@ -264,6 +283,8 @@ class DumpReader:
 
     def _finish(self) -> None:
         try:
+            if self._slice_of is not None and self._handler.root_open:
+                self._parser.Parse(_ROOT_END, False)  # noqa: FBT003 (expat's positional isfinal)
             self._parser.Parse(b"", True)  # noqa: FBT003 (expat's positional isfinal)
         except expat.ExpatError as error:
             raise DumpError(

@@ -64,8 +64,8 @@ class OccurrenceCounter:
     def read(self, path: Path) -> Iterator[int]:
         """Read one part; yield the bytes of the file read so far, now and then."""
         config = self._config
-        limits = {"max_page_chars": config.max_page_chars}
-        with DumpReader(path, **limits, skip_damaged_pages=config.skip_damaged_pages) as reader:
+        limit, skip = config.max_page_chars, config.skip_damaged_pages
+        with DumpReader(path, max_page_chars=limit, skip_damaged_pages=skip) as reader:
             for page in reader.pages():
                 if self._is_article(page):
                     self.count(page.text)

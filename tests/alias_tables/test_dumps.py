@@ -1,6 +1,7 @@
 """Dumps: every kind of file that is one, and every kind that is not."""
 
 import bz2
+import re
 import tracemalloc
 from itertools import pairwise
 
@@ -8,6 +9,8 @@ import pytest
 
 from alias_tables.dumps import DumpReader
 from alias_tables.errors import DumpError
+from alias_tables.site import Site
+from alias_tables.sources import Source
 
 
 def read(path, **options):
@@ -154,3 +157,44 @@ def test_the_newest_revision_of_a_page_counts(tmp_path, make_xml, wiki_page):
     path.write_bytes(make_xml([wiki_page(1, "A", raw=raw)]))
     page = read(path)[0][0]
     assert (page.text, page.revision_id, page.deleted) == ("new", 6, False)
+
+
+def slices_of(content: bytes, marks: list[int]) -> list[bytes]:
+    """Return the content cut before the pages with these numbers, header and closing tag included."""
+    starts = [match.start() for match in re.finditer(b"<page>", content)]
+    return [content[a:b] for a, b in pairwise([0, *(starts[mark] for mark in marks), len(content)])]
+
+
+@pytest.mark.parametrize("before", [b"", b"\n  ", b"cut </text></revision></page>\n  "])
+def test_slices_of_a_body_hold_the_pages_of_the_whole(tmp_path, content, save_part, before):
+    whole = save_part(tmp_path / "a.xml", content)
+    with DumpReader(whole, max_page_chars=10**6) as reader:
+        expected = list(reader.pages())
+        site = reader.site
+    found = []
+    for number, piece in enumerate(slices_of(content, [7, 8, 30])):
+        part = tmp_path / f"{number}.xml.bz2"
+        part.write_bytes(bz2.compress(b"<x>" + before + piece))
+        with DumpReader(Source(part), max_page_chars=10**6, site=site) as reader:
+            found += reader.pages()
+            assert reader.site is site
+    assert found == expected
+
+
+def test_a_slice_that_ends_within_a_page_is_refused(tmp_path, content, save_part):
+    whole = save_part(tmp_path / "a.xml", content)
+    site = read(whole)[1]
+    for cut in (
+        content.index(b"</page>") + 3,
+        content.index(b"[[Page 2]]"),
+        content.index(b"<id>"),
+    ):
+        part = save_part(tmp_path / "cut.xml", content[:cut])
+        with pytest.raises(DumpError, match=r"cut\.xml.*ends too soon.*incomplete"):
+            read(part, site=site)
+
+
+def test_a_slice_without_a_page_has_none(tmp_path):
+    part = tmp_path / "gap.xml"
+    part.write_bytes(b"<x>\n  </mediawiki>\n")
+    assert read(part, site=Site())[0] == []
