@@ -13,20 +13,21 @@ import duckdb
 
 from alias_tables.config import AliasConfig
 from alias_tables.errors import AliasTableError, DumpError
+from alias_tables.files import read_files
 from alias_tables.finished import finish_tables
 from alias_tables.harvest import (
     Harvest,
     Harvester,
     ordered_parts,
 )
+from alias_tables.inputs import BuildInputs
 from alias_tables.occurrences import LINK_PROBS, OccurrenceCounter
 from alias_tables.priors import count_names, rank_pairs
 from alias_tables.raw_tables import create_like, insert
 from alias_tables.reasons import Reason
 from alias_tables.report import PARSER_VERSION, BuildReport, Reject, RejectLog, Stamp
 from alias_tables.resolve import resolve_titles
-from alias_tables.sources import FileStamp, Source
-from alias_tables.tabular import FileReader
+from alias_tables.sources import FileStamp
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total); a total of 0 is unknown. The unit of reading is the byte."""
@@ -97,10 +98,8 @@ def _no_progress(stage: str, done: int, total: int) -> None:
 
 def build(
     connection: duckdb.DuckDBPyConnection,
-    dumps: Sequence[Path],
+    inputs: BuildInputs,
     *,
-    qids: Path | None = None,
-    extra: Sequence[Path] = (),
     config: AliasConfig | None = None,
     on_progress: Progress = _no_progress,
 ) -> AliasTables:
@@ -108,10 +107,7 @@ def build(
 
     Args:
         connection: where temporary tables are made; nothing of the caller's is touched.
-        dumps: parts of one wiki's pages-articles dump, in any order; may be empty if `extra` is not.
-        qids: TSV, CSV or Parquet with the columns `title` and `qid`.
-        extra: files of alias rows or title lists: `title` and/or `qid`, optionally `surface`, `count`,
-            `channel`, `description`. Without `surface`, a title gives itself and itself without bracket.
+        inputs: the files to read.
         config: weights, limits and options.
         on_progress: called with (stage, done, total).
 
@@ -120,35 +116,28 @@ def build(
 
     Raises:
         DumpError: a file is damaged, of the wrong kind or implausible; no table is left.
-        AliasTableError: neither dumps nor extra files are given.
+        AliasTableError: `inputs` hold nothing to build from.
     """
-    if not dumps and not extra:
+    if not inputs:
         raise AliasTableError("nothing to build from; give a dump, or a file of aliases or titles")
     settings = config or AliasConfig()
     try:
-        return _build(connection, _Inputs(dumps, qids, extra), settings, on_progress)
+        return _build(connection, inputs, settings, on_progress)
     finally:
         for table in _WORKING_TABLES:
             connection.execute(f"drop table if exists temp.main.{table}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Inputs:
-    dumps: Sequence[Path]
-    qids: Path | None
-    extra: Sequence[Path]
-
-
 def _build(
     connection: duckdb.DuckDBPyConnection,
-    inputs: _Inputs,
+    inputs: BuildInputs,
     config: AliasConfig,
     on_progress: Progress,
 ) -> AliasTables:
     parts = ordered_parts(inputs.dumps)
     harvest = _read_dumps(connection, parts, config, on_progress)
     rows = RejectLog(config.max_rejects_listed)
-    stamps = _read_files(connection, inputs, harvest, rows, on_progress)
+    stamps = read_files(connection, inputs, harvest.site, rows, on_progress)
     on_progress("resolve", 0, 0)
     for title, qid in resolve_titles(connection):
         rows.add(Reason.QID_CONFLICT, detail=f"{title}: Q{qid}")
@@ -205,30 +194,6 @@ def _size(paths: Sequence[Path]) -> int:
             raise DumpError(f"{path}: no such file; check the path")
         total += path.stat().st_size
     return total
-
-
-def _read_files(
-    connection: duckdb.DuckDBPyConnection,
-    inputs: _Inputs,
-    harvest: Harvest,
-    rows: RejectLog,
-    on_progress: Progress,
-) -> list[FileStamp]:
-    """Read the files beside the dump; return their stamps."""
-    reader = FileReader(connection, harvest.site, rows)
-    extra = sorted(inputs.extra, key=lambda path: (path.name, path.resolve().as_posix()))
-    paths = [*([inputs.qids] if inputs.qids else []), *extra]
-    _size(paths)
-    stamps: list[FileStamp] = []
-    for done, path in enumerate(paths):
-        on_progress("files", done, len(paths))
-        with Source(path) as source:
-            stamps.append(source.stamp())
-        if path == inputs.qids and done == 0:
-            reader.read_qids(path)
-        else:
-            reader.read_extra(path)
-    return stamps
 
 
 def _count_occurrences(

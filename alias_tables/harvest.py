@@ -175,8 +175,8 @@ class Harvester:
             DumpError: the part is damaged, no dump, or of another wiki than the parts before.
         """
         config, result = self._config, self.result
-        limits = {"max_page_chars": config.max_page_chars}
-        with DumpReader(path, **limits, skip_damaged_pages=config.skip_damaged_pages) as reader:
+        limit, skip = config.max_page_chars, config.skip_damaged_pages
+        with DumpReader(path, max_page_chars=limit, skip_damaged_pages=skip) as reader:
             pages: _PageHarvester | None = None
             links: LinkReader | None = None
             for page in reader.pages():
@@ -245,6 +245,6 @@ class Harvester:
         result.n_links += len(scan.links)
         result.n_links_in_templates += sum(link.in_template for link in scan.links)
         for rejected in scan.rejected:
-            result.links.add(rejected.reason, page.page_id, f"{title}, character {rejected.start}")
+            result.links.add(rejected.reason, page.page_id, title, f"character {rejected.start}")
         for name in pages.names(title, scan, page.text, row["flags"]):
             self._tables.add_name(*name)

@@ -1,8 +1,10 @@
 """What a build read, kept and left out, and the stamp that tells its result from another's."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from alias_tables.reasons import Reason
 from alias_tables.sources import FileStamp
@@ -23,13 +25,19 @@ class Stamp:
     options: str
     """The `AliasConfig` as JSON."""
 
+    def fingerprint(self) -> str:
+        """Return a hexadecimal number that any two different stamps do not share."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One thing left out. `page_id` is 0 where there is no page, `detail` a title or a place."""
+    """One thing left out. `page_id` is 0 where there is no page; `detail` is a place, a target or a row."""
 
     reason: Reason
     page_id: int
+    title: str
     detail: str
 
 
@@ -70,8 +78,10 @@ class RejectLog:
     counts: Counter[Reason] = field(default_factory=Counter)
     examples: list[Reject] = field(default_factory=list)
 
-    def add(self, reason: Reason, page_id: int = 0, detail: str = "", n: int = 1) -> None:
+    def add(
+        self, reason: Reason, page_id: int = 0, title: str = "", detail: str = "", n: int = 1
+    ) -> None:
         """Count `n` of a reason; the example is kept while there is room."""
         if self.counts[reason] < self.listed:
-            self.examples.append(Reject(reason, page_id, detail[:200]))
+            self.examples.append(Reject(reason, page_id, title[:300], detail[:200]))
         self.counts[reason] += n

@@ -181,6 +181,7 @@ def build_aliases(
         DumpError: a dump is damaged, no dump, or implausible.
     """
     from alias_tables.build import build
+    from alias_tables.inputs import BuildInputs
 
     chosen = settings or Settings()
     files = {
@@ -195,9 +196,11 @@ def build_aliases(
         def work() -> Mapping[str, Any]:
             built = build(
                 target.connection,
-                files["dump"],
-                qids=files["qids"][0] if files["qids"] else None,
-                extra=files["extra"],
+                BuildInputs(
+                    dumps=tuple(files["dump"]),
+                    qids=files["qids"][0] if files["qids"] else None,
+                    extra=tuple(files["extra"]),
+                ),
                 config=chosen.aliases,
                 on_progress=on_progress,
             )

@@ -11,12 +11,18 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from alias_tables.build import build
+from alias_tables import build as building
 from alias_tables.config import AliasConfig, ChannelNumbers
 from alias_tables.errors import AliasTableError, DumpError
+from alias_tables.inputs import BuildInputs
 from alias_tables.reasons import Reason
 from alias_tables.resolve import TITLE_ID_BASE
 from alias_tables.schema import ALIASES, CHANNELS, CUSTOM_ID_BASE, ENTITIES, PAGE_ID_BASE
+
+
+def build(connection, dumps, *, qids=None, extra=(), **options):
+    inputs = BuildInputs(dumps=tuple(dumps), qids=qids, extra=tuple(extra))
+    return building.build(connection, inputs, **options)
 
 
 def jaguar_links(n_car: int, n_animal: int, n_band: int) -> str:
@@ -250,7 +256,7 @@ def test_reasons_are_counted_and_listed(built):
     listed = Counter(reject.reason for reject in report.rejects)
     for counts in (report.rejected_links, report.rejected_rows, report.skipped_pages):
         assert all(listed[reason] > 0 for reason in counts)
-    assert (4502, "Case 45 css") in {(item.page_id, item.detail) for item in report.rejects}
+    assert (4502, "Case 45 css") in {(item.page_id, item.title) for item in report.rejects}
 
 
 def test_the_stamp_names_what_was_read(built, dump):

@@ -10,6 +10,7 @@ import pytest
 from alias_tables.build import build
 from alias_tables.config import AliasConfig
 from alias_tables.dumps import DumpReader
+from alias_tables.inputs import BuildInputs
 from alias_tables.lookup import AliasIndex
 from alias_tables.reasons import Reason
 from alias_tables.wikitext import COMMENT, LITERAL, LinkReader, mask
@@ -77,7 +78,7 @@ def test_links_are_those_of_the_oracle():
 def test_real_dumps_build(name):
     with duckdb.connect() as connection:
         config = AliasConfig(link_probability=name.startswith("ltg"))
-        tables = build(connection, [WIKIPEDIA / name], config=config)
+        tables = build(connection, BuildInputs(dumps=(WIKIPEDIA / name,)), config=config)
         report = tables.report
         assert report.pages_read == report.pages_kept + sum(report.skipped_pages.values())
         n_anchor = connection.execute(
@@ -101,7 +102,7 @@ def test_real_dumps_build(name):
 def test_surfaces_of_a_full_wikipedia_answer_like_their_file():
     path = SHARED / "linking" / "at1_surface_qid.tsv.gz"
     with duckdb.connect() as connection:
-        tables = build(connection, [], extra=[path])
+        tables = build(connection, BuildInputs(extra=(path,)))
         index = AliasIndex.from_tables(
             tables.entities.to_arrow_table(), tables.aliases.to_arrow_table()
         )
