@@ -140,6 +140,15 @@ class Source:
             if not raw:
                 return
 
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the decompressed bytes as they are: SQL and JSON dumps decode their own strings.
+
+        Raises:
+            DumpError: the file ends too soon or is damaged.
+        """
+        while block := self._read():
+            yield block
+
     def _read(self) -> bytes:
         try:
             return self._stream.read(CHUNK_BYTES)
