@@ -89,9 +89,11 @@ class LinkConfig(BaseModel):
     stop_phrases: tuple[str, ...] = STOP_PHRASES
     """Phrases that are never a dictionary mention in running text, whatever their probability."""
 
-    title_kinds: tuple[str, ...] = ()
-    """Words that mark the right kind of entity for a whole title, best first: with `("film",)`,
-    "The Matrix (film)" is preferred among the candidates of "The Matrix"."""
+    chooser: Literal["at1", "typed", "context"] = "at1"
+    """Who takes one of the candidates."""
+
+    keep_candidates: PositiveInt = 5
+    """Candidates kept with a mention, so that its choice can be taken apart."""
 
     max_text_length: int = Field(default=20_000, ge=1, le=1_000_000)
     """Code points read of a text; the rest is cut and counted. spaCy refuses more than a million."""

@@ -1,37 +1,42 @@
 """Texts in, linked mentions out: from Arrow batches of `TEXTS` to Arrow batches of `MENTIONS`.
 
 For each text: cut to the limit, clean, let the detectors propose spans, and let a span stand where nothing
-stands yet and a chooser finds an entity for it. Spans without an entity leave the place to the next
+stands yet and the chooser finds an entity for it. Spans without an entity leave the place to the next
 detector, so a name the NER found and the table does not know hides no dictionary match inside it.
+
+The chooser sees the spans of all texts of a batch together. A span waits while an earlier one of its text
+that it overlaps is undecided, so the outcome is that of asking for one span after the other.
 
 `link_batches` is a generator over batches that keeps the order of rows and holds one batch at a time: DuckDB
 (`relation.to_arrow_reader()`) and Spark (`mapInArrow`) run the same function.
 """
 
 import logging
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from alias_tables.lookup import AliasIndex
+from alias_tables.lookup import AliasIndex, Candidate
+from entity_linking.choosers import make_chooser
 from entity_linking.config import LinkConfig
-from entity_linking.disambiguate import Chooser, Query, TitleHints
+from entity_linking.disambiguate import Chooser, Query
 from entity_linking.errors import LinkingError, PipelineError
+from entity_linking.mentions import Mention, Place, RankedEntity, Rejected, linked
 from entity_linking.schema import MENTIONS, TEXTS
 from entity_linking.spans import (
-    Detector,
     Proposal,
     Recogniser,
     dictionary_proposals,
     ner_proposals,
     title_proposals,
 )
-from entity_linking.text import CleanText, clean_text, cut_text
+from entity_linking.text import clean_text, cut_text
 from entity_linking.titles import parse_title
+
+__all__ = ["LinkReport", "Linker", "Mention", "RankedEntity", "TextRow"]
 
 TITLE: Final = "title"
 """The value of `field` whose texts are read as titles."""
@@ -39,29 +44,17 @@ TITLE: Final = "title"
 _LOGGER = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """A linked span: `text[start:stop] == surface`, in code points of the original text.
+class TextRow(NamedTuple):
+    """One text and what is known of it: a row of `TEXTS` without its id."""
 
-    Attributes:
-        start: Where it begins.
-        stop: Where it ends, exclusive.
-        surface: The original slice.
-        entity_id: The entity taken.
-        title: The title of that entity.
-        score: Its prior P(e|m).
-        n_candidates: How many entities the table held for the mention.
-        detector: Who found the span.
-    """
-
-    start: int
-    stop: int
-    surface: str
-    entity_id: int
-    title: str
-    score: float
-    n_candidates: int
-    detector: Detector
+    text: str | float | None
+    """None and NaN, which data frames hold for "no text", have no mentions."""
+    field: str = "text"
+    """ "title" or "text": titles are parsed as shops write them and looked up as a whole first."""
+    domain: str | None = None
+    """The domain of the item ("films"), None if unknown."""
+    context: str | None = None
+    """What else is written about the item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +66,24 @@ class LinkReport:
         n_mentions: Mentions linked in them.
         n_cut: Texts longer than `max_text_length`, read up to there.
         n_empty: Texts that were missing or held nothing to read.
+        n_nil_unknown: Spans left without an entity because the table has no candidate for them.
+        n_nil_rejected: Spans left without an entity because no candidate reached the chooser's threshold.
     """
 
     n_texts: int = 0
     n_mentions: int = 0
     n_cut: int = 0
     n_empty: int = 0
+    n_nil_unknown: int = 0
+    n_nil_rejected: int = 0
 
 
-class _Standing:
-    """The mentions of one text while it is being linked: in order, without overlap."""
+class _Asked(NamedTuple):
+    """One span that waits for the chooser."""
 
-    def __init__(self, original: str, clean: CleanText, year: int | None = None) -> None:
-        self.original = original
-        self.clean = clean
-        self.year = year
-        self.mentions: list[Mention] = []
-        self._starts: list[int] = []
-
-    def is_free(self, proposal: Proposal) -> bool:
-        """Whether nothing stands where the proposal would."""
-        place = bisect_left(self._starts, proposal.stop)
-        return place == 0 or self.mentions[place - 1].stop <= proposal.start
-
-    def add(self, mention: Mention) -> None:
-        """Put a mention in its place."""
-        place = bisect_left(self._starts, mention.start)
-        self._starts.insert(place, mention.start)
-        self.mentions.insert(place, mention)
-
-    def is_full(self) -> bool:
-        """Whether one mention covers all there is to read."""
-        if len(self.mentions) != 1 or not self.clean.text.strip():
-            return False
-        start = len(self.clean.text) - len(self.clean.text.lstrip())
-        first, last = self.clean.origin(start, len(self.clean.text.rstrip()))
-        return self.mentions[0].start <= first and last <= self.mentions[0].stop
+    place: Place
+    proposal: Proposal
+    candidates: list[Candidate]
 
 
 class Linker:
@@ -126,14 +101,14 @@ class Linker:
         Args:
             index: The alias table, ready for lookup.
             config: The settings.
-            chooser: What takes one of the candidates; AT@1 with title hints if None.
+            chooser: What takes one of the candidates; the one that `config.chooser` names if None.
 
         Raises:
             PipelineError: The detector needs a pipeline that is not there or does not fit.
         """
         self.config = config
         self._index = index
-        self._chooser = chooser or TitleHints(config.min_prior, config.title_kinds)
+        self._chooser = chooser or make_chooser(index, config)
         self._recogniser = _recogniser(config)
         self._counts: Counter[str] = Counter()
 
@@ -143,14 +118,19 @@ class Linker:
         return LinkReport(**self._counts)
 
     def link_texts(
-        self, texts: Sequence[str | float | None], fields: Sequence[str] | None = None
+        self,
+        texts: Sequence[str | float | None],
+        fields: Sequence[str] | None = None,
+        *,
+        keep_nil: bool = False,
     ) -> list[list[Mention]]:
         """Return the mentions of each text, in order of their start.
 
         Args:
-            texts: What to link. None and NaN, which data frames hold for "no text", have no mentions.
-            fields: For each text "title" or "text"; all "text" if None. Titles are parsed as shops write
-                them and looked up as a whole first.
+            texts: What to link.
+            fields: For each text "title" or "text"; all "text" if None.
+            keep_nil: Also give the spans that were found and left without an entity (`Mention.entity_id`
+                is then `NO_ENTITY`, its reason "nil"), one where nothing else stands.
 
         Raises:
             LinkingError: `fields` is not as long as `texts`.
@@ -161,92 +141,149 @@ class Linker:
             raise LinkingError(
                 f"{len(texts)} texts came with {len(fields)} fields: give one for each text"
             )
-        standing = [self._begin(text, field) for text, field in zip(texts, fields, strict=True)]
-        self._run_ner(
-            [place for place in standing if place.clean.text.strip() and not place.is_full()]
-        )
-        if self.config.detector != "ner":
-            for place in standing:
-                if place.clean.text.strip() and not place.is_full():
-                    self._settle(place, dictionary_proposals(self._index, place.clean, self.config))
-        self._count(texts, standing)
-        return [place.mentions for place in standing]
+        rows = [TextRow(text, field) for text, field in zip(texts, fields, strict=True)]
+        return self.link_rows(rows, keep_nil=keep_nil)
+
+    def link_rows(self, rows: Sequence[TextRow], *, keep_nil: bool = False) -> list[list[Mention]]:
+        """Return the mentions of each text as `link_texts` does, with what is known of the items."""
+        places = [self._begin(row) for row in rows]
+        detector = self.config.detector
+        if detector != "ner":
+            titles = [place for place in places if place.parts is not None]
+            self._settle([(place, title_proposals(place.parts)) for place in titles if place.parts])
+        self._run_ner([place for place in places if place.is_open()])
+        if detector != "ner":
+            self._settle(
+                [
+                    (place, dictionary_proposals(self._index, place.clean, self.config))
+                    for place in places
+                    if place.is_open()
+                ]
+            )
+        self._finish(places, keep_nil=keep_nil)
+        return [place.mentions for place in places]
 
     def link_batches(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield, for each batch of `TEXTS`, the batch of its `MENTIONS`; rows keep their order.
 
         Args:
-            batches: Columns item_id, field and text; other columns are ignored, null texts are empty.
+            batches: Columns item_id, field and text, and perhaps domain and context; other columns are
+                ignored, null texts are empty.
 
         Raises:
             LinkingError: A batch lacks a column or holds another type.
         """
         for batch in batches:
-            item_ids, fields, texts = (_column(batch, name) for name in TEXTS.names)
-            linked = self.link_texts(texts.to_pylist(), fields.to_pylist())
-            rows = [row for row, mentions in enumerate(linked) for _ in mentions]
-            flat = [mention for mentions in linked for mention in mentions]
-            taken = pa.array(rows, pa.int64())
-            columns = [item_ids.take(taken), fields.take(taken)]
-            columns += [
-                pa.array([getattr(mention, column.name) for mention in flat], column.type)
-                for column in list(MENTIONS)[2:]
-            ]
-            yield pa.RecordBatch.from_arrays(columns, schema=MENTIONS)
+            columns = {name: _column(batch, name) for name in TEXTS.names}
+            cells = [columns[name].to_pylist() for name in TextRow._fields]
+            found = self.link_rows(list(map(TextRow._make, zip(*cells, strict=True))))
+            taken = pa.array(
+                [row for row, mentions in enumerate(found) for _ in mentions], pa.int64()
+            )
+            flat = [mention for mentions in found for mention in mentions]
+            arrays = [columns["item_id"].take(taken), columns["field"].take(taken)]
+            arrays += [_mention_column(flat, column) for column in list(MENTIONS)[2:]]
+            yield pa.RecordBatch.from_arrays(arrays, schema=MENTIONS)
 
-    def _begin(self, text: str | float | None, field: str) -> _Standing:
-        """A text cut and cleaned; a title with the mention of its whole, if it has one."""
-        original = text if isinstance(text, str) else ""
+    def _begin(self, row: TextRow) -> Place:
+        """A text cut and cleaned, a title taken apart."""
+        original = row.text if isinstance(row.text, str) else ""
         read = cut_text(original, self.config.max_text_length)
-        if field != TITLE:
-            return _Standing(original, clean_text(read))
-        parts = parse_title(read)
-        place = _Standing(original, parts.body, parts.year)
-        if self.config.detector != "ner":
-            self._settle(place, title_proposals(parts))
-        return place
+        parts = parse_title(read) if row.field == TITLE else None
+        clean = clean_text(read) if parts is None else parts.body
+        return Place(original, len(read), clean, parts, (row.domain, row.context))
 
-    def _run_ner(self, standing: Sequence[_Standing]) -> None:
+    def _run_ner(self, places: Sequence[Place]) -> None:
         """Link what the NER finds, all texts in one stream of batches."""
-        if self._recogniser is None or not standing:
+        if self._recogniser is None or not places:
             return
-        found = self._recogniser.find([place.clean.text for place in standing])
-        for place, entities in zip(standing, found, strict=True):
-            self._settle(place, ner_proposals(place.clean, entities))
+        found = self._recogniser.find([place.clean.text for place in places])
+        self._settle(
+            [
+                (place, ner_proposals(place.clean, entities))
+                for place, entities in zip(places, found, strict=True)
+            ]
+        )
 
-    def _settle(self, place: _Standing, proposals: Iterable[Proposal]) -> None:
-        """Let each proposal stand that is free and has an entity."""
+    def _settle(self, waiting: list[tuple[Place, list[Proposal]]]) -> None:
+        """Let each proposal stand that is free and has an entity, in the order of its text."""
+        while waiting:
+            asked: list[_Asked] = []
+            later: list[tuple[Place, list[Proposal]]] = []
+            for place, proposals in waiting:
+                left = self._ask(place, proposals, asked)
+                if left:
+                    later.append((place, left))
+            self._decide(asked)
+            waiting = later
+
+    def _ask(self, place: Place, proposals: list[Proposal], asked: list[_Asked]) -> list[Proposal]:
+        """Put the proposals that can be decided now into `asked`; return those that must wait."""
+        undecided: bytearray | None = None
+        left: list[Proposal] = []
         for proposal in proposals:
             if not place.is_free(proposal):
                 continue
-            candidates = self._index.candidates(proposal.key)
-            whole = proposal.detector == "title"
-            query = Query(proposal.key, place.clean.text, proposal.label, whole, place.year)
-            chosen = self._chooser.choose(query, candidates)
-            if chosen is not None:
-                place.add(
-                    Mention(
-                        start=proposal.start,
-                        stop=proposal.stop,
-                        surface=place.original[proposal.start : proposal.stop],
-                        entity_id=chosen.entity_id,
-                        title=chosen.title,
-                        score=chosen.prior,
-                        n_candidates=len(candidates),
-                        detector=proposal.detector,
-                    )
-                )
+            start, stop = proposal.start, proposal.stop
+            if undecided is not None and undecided.find(1, start, stop) >= 0:
+                left.append(proposal)
+            else:
+                candidates = self._index.candidates(proposal.key)
+                if not candidates:
+                    place.rejected.append(Rejected(proposal, candidates, None))
+                    continue
+                asked.append(_Asked(place, proposal, candidates))
+            if len(proposals) > 1:
+                undecided = place.occupied() if undecided is None else undecided
+                undecided[start:stop] = b"\1" * (stop - start)
+        return left
 
-    def _count(self, texts: Sequence[str | float | None], standing: Sequence[_Standing]) -> None:
-        """Add one call to the report, and say so if texts were cut."""
-        limit = self.config.max_text_length
-        n_cut = sum(len(place.original) > limit for place in standing)
-        self._counts["n_texts"] += len(texts)
-        self._counts["n_mentions"] += sum(len(place.mentions) for place in standing)
-        self._counts["n_cut"] += n_cut
-        self._counts["n_empty"] += sum(not place.clean.text.strip() for place in standing)
+    def _decide(self, asked: Sequence[_Asked]) -> None:
+        """Ask the chooser for all, and let stand what it gives an entity to."""
+        if not asked:
+            return
+        queries = [
+            Query(
+                proposal.key,
+                place.original,
+                proposal.start,
+                proposal.stop,
+                proposal.label,
+                proposal.detector == "title",
+                place.year,
+                place.domain,
+                place.context,
+            )
+            for place, proposal, _ in asked
+        ]
+        choices = self._chooser.choose_many(queries, [one.candidates for one in asked])
+        keep = self.config.keep_candidates
+        for (place, proposal, candidates), choice in zip(asked, choices, strict=True):
+            if choice.row is None:
+                place.rejected.append(Rejected(proposal, candidates, choice))
+            else:
+                place.add(linked(place.original, proposal, candidates, choice, keep))
+
+    def _finish(self, places: Sequence[Place], *, keep_nil: bool) -> None:
+        """Sort the mentions, add what is NIL if asked, and add one call to the report."""
+        counts, limit = self._counts, self.config.max_text_length
+        n_cut = 0
+        for place in places:
+            n_cut += len(place.original) > limit
+            counts["n_mentions"] += len(place.mentions)
+            counts["n_empty"] += not place.clean.text.strip()
+            for proposal, candidates, choice in place.unlinked():
+                counts["n_nil_unknown" if choice is None else "n_nil_rejected"] += 1
+                if keep_nil:
+                    keep = self.config.keep_candidates
+                    place.mentions.append(
+                        linked(place.original, proposal, candidates, choice, keep)
+                    )
+            place.mentions.sort(key=lambda mention: mention.start)
+        counts["n_texts"] += len(places)
+        counts["n_cut"] += n_cut
         if n_cut:
-            _LOGGER.warning("%d of %d texts were cut to %d characters", n_cut, len(texts), limit)
+            _LOGGER.warning("%d of %d texts were cut to %d characters", n_cut, len(places), limit)
 
 
 def _recogniser(config: LinkConfig) -> Recogniser | None:
@@ -265,19 +302,40 @@ def _recogniser(config: LinkConfig) -> Recogniser | None:
 
 
 def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """A column of `TEXTS` in its declared type.
+    """A column of `TEXTS` in its declared type; nulls for an optional one that is not there.
 
     Raises:
         LinkingError: The column is missing or of a type that cannot be read as declared.
     """
+    expected = TEXTS.field(name)
     if name not in batch.schema.names:
+        if expected.nullable:
+            return pa.nulls(batch.num_rows, expected.type)
+        needed = ", ".join(field.name for field in TEXTS if not field.nullable)
         raise LinkingError(
-            f"a batch of texts has the columns {', '.join(batch.schema.names)}; expected {', '.join(TEXTS.names)}"
+            f"a batch of texts has the columns {', '.join(batch.schema.names)}; expected {needed}"
         )
-    expected = TEXTS.field(name).type
     try:
-        return batch.column(name).cast(expected)
+        return batch.column(name).cast(expected.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise LinkingError(
-            f"column {name!r} is {batch.column(name).type}, expected {expected}: {error}"
+            f"column {name!r} is {batch.column(name).type}, expected {expected.type}: {error}"
         ) from error
+
+
+def _mention_column(mentions: Sequence[Mention], column: pa.Field) -> pa.Array:
+    """One column of `MENTIONS`."""
+    if column.name != "candidates":
+        return pa.array([getattr(one, column.name) for one in mentions], column.type)
+    lists = [one.candidates for one in mentions]
+    ends = [0]
+    for ranking in lists:
+        ends.append(ends[-1] + len(ranking))
+    flat = [entity for ranking in lists for entity in ranking]
+    struct = column.type.value_type
+    values = [
+        pa.array([entity[place] for entity in flat], struct.field(place).type)
+        for place in range(struct.num_fields)
+    ]
+    entities = pa.StructArray.from_arrays(values, fields=list(struct))
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), entities).cast(column.type)

@@ -9,9 +9,23 @@ TEXTS = pa.schema(
         pa.field("item_id", pa.uint32(), nullable=False),
         pa.field("field", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
+        pa.field("domain", pa.string()),
+        pa.field("context", pa.string()),
     ]
 )
-"""What the linker reads: one text of one item; `field` is "title" or "text"."""
+"""What the linker reads: one text of one item; `field` is "title" or "text".
+
+`domain` (that of the item) and `context` (what else is written about it: its text for a title, its title
+for a text) may be null, and their columns may be absent.
+"""
+
+RANKING = pa.list_(
+    pa.struct([("entity_id", pa.uint32()), ("prior", pa.float32()), ("score", pa.float32())])
+)
+"""The candidates of a mention, best first."""
+
+REASONS = ("context", "highest_prior", "nil", "only_candidate", "type", "type_and_year", "year")
+"""Why an entity was taken (`disambiguate.Reason`); "nil" stands in no table, for it marks what was not linked."""
 
 MENTIONS = table_schema(
     [
@@ -21,15 +35,22 @@ MENTIONS = table_schema(
         pa.field("stop", pa.uint32(), nullable=False),
         pa.field("surface", pa.string(), nullable=False),
         pa.field("entity_id", pa.uint32(), nullable=False),
+        pa.field("prior", pa.float32(), nullable=False),
         pa.field("score", pa.float32(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
         pa.field("n_candidates", pa.uint32(), nullable=False),
+        pa.field("candidates", RANKING, nullable=False),
         pa.field("detector", pa.string(), nullable=False),
     ],
     key=["item_id", "field", "start"],
     sort=["item_id", "field", "start"],
     checks={
         "offsets_in_order": "select * from mentions where not (start < stop)",
+        "prior_in_unit_interval": "select * from mentions where not (prior > 0 and prior <= 1)",
         "score_in_unit_interval": "select * from mentions where not (score > 0 and score <= 1)",
+        "reason_known": f"select * from mentions where reason not in {REASONS}",  # noqa: S608  a constant of ours
+        "chosen_stands_first": "select * from mentions"
+        " where candidates[1].entity_id is distinct from entity_id or len(candidates) > n_candidates",
         "no_overlap": "select * from (select *, lead(start) over"
         " (partition by item_id, field order by start) as next_start from mentions)"
         " where next_start < stop",
@@ -41,8 +62,9 @@ MENTIONS = table_schema(
 )
 """One row a linked mention: `text[start:stop] == surface` in code points of the original text.
 
-`score` is the prior P(e|m) of the chosen entity, `n_candidates` how many there were, `detector` who
-found the span: "title" (the whole title), "ner" or "dictionary".
+`prior` is P(e|m) of the chosen entity, `score` what the chooser compared (the prior itself for AT@1) and
+`reason` why it was taken; `n_candidates` is how many there were, `candidates` the best of them by score, the
+chosen one first. `detector` is who found the span: "title" (the whole title), "ner" or "dictionary".
 """
 
 ITEM_ENTITIES = table_schema(

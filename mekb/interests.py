@@ -38,7 +38,7 @@ with liked as (
 ),
 mentioned as (
     select mentions.entity_id, liked.item_id, liked.external_id, liked.domain, liked.title,
-           mentions.field, mentions.start, mentions.stop, mentions.surface, mentions.score
+           mentions.field, mentions.start, mentions.stop, mentions.surface, mentions.prior as score
     from liked join mentions using (item_id)
 ),
 attributes as (

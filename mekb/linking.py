@@ -22,11 +22,14 @@ _BATCH_ROWS = 2_000
 _STAGE_PACKAGES = ("alias_tables", "entity_linking")
 
 TEXTS_SQL = """
-select item_id, 'text' as field, text from items where text <> ''
+select item_id, 'text' as field, text, domain, case when $context then title end as context
+from items where text <> ''
 union all
-select item_id, 'title' as field, title as text from items where title <> ''
+select item_id, 'title' as field, title as text, domain, case when $context then text end as context
+from items where title <> ''
 order by item_id, field
 """
+"""What the linker reads; the item's other text goes with each only to a chooser that reads it."""
 
 CUSTOM_ENTITIES_SQL = """
 with named as (
@@ -47,7 +50,7 @@ from named where name is not null and name <> ''
 
 ITEM_ENTITIES_SQL = """
 with linked as (
-    select item_id, entity_id, count(*) as n_mentions, max(score) as score, $wikidata as weight
+    select item_id, entity_id, count(*) as n_mentions, max(prior) as score, $wikidata as weight
     from linked_mentions group by item_id, entity_id
 ),
 attributes as (
@@ -121,7 +124,7 @@ def link_items(
     def work() -> Mapping[str, Rows]:
         linker = Linker(alias_index(store), config)
         mentions = pa.Table.from_batches(
-            linker.link_batches(_text_batches(store, on_progress)), schema=MENTIONS
+            linker.link_batches(_text_batches(store, config, on_progress)), schema=MENTIONS
         )
         reports.append(linker.report)
         return _with_custom_entities(store, mentions, weights)
@@ -131,9 +134,9 @@ def link_items(
 
 
 def _text_batches(
-    store: Store, on_progress: Callable[[str, int, int], None]
+    store: Store, config: LinkConfig, on_progress: Callable[[str, int, int], None]
 ) -> Iterator[pa.RecordBatch]:
-    texts = store.query(TEXTS_SQL).cast(TEXTS)
+    texts = store.query(TEXTS_SQL, {"context": config.chooser == "context"}).cast(TEXTS)
     done = 0
     on_progress("link", 0, texts.num_rows)
     for batch in texts.to_batches(max_chunksize=_BATCH_ROWS):

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import duckdb
 import pyarrow as pa
 
+from entity_linking.schema import RANKING
 from mekb.errors import StoreError, UnknownError
 from mekb.fingerprint import rows_fingerprint
 from mekb.schema import CATALOGUE
@@ -37,6 +38,7 @@ _DUCKDB_TYPES = {
     pa.list_(pa.string()): "varchar[]",
     pa.list_(pa.uint32()): "uinteger[]",
     pa.timestamp("us"): "timestamp",
+    RANKING: "struct(entity_id uinteger, prior float, score float)[]",
 }
 _IN_USE = re.compile("could not set lock|used by another process", re.IGNORECASE)
 """What DuckDB says on POSIX systems and on Windows; a path may hold the word "lock" too."""

@@ -119,8 +119,11 @@ def random_world(store: Store, *, n_users: int = 30, seed: int = 0) -> None:
                 stop=[],
                 surface=[],
                 entity_id=[],
+                prior=[],
                 score=[],
+                reason=[],
                 n_candidates=[],
+                candidates=[],
                 detector=[],
             ),
             "item_entities": rows(
