@@ -61,6 +61,30 @@ TRAILS: Mapping[str, str] = MappingProxyType(
 DOTTED_I = frozenset({"az", "crh", "kaa", "kk", "tr", "tt"})
 """Languages in which the capital of `i` is `İ`."""
 
+LABEL_LANGUAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "de": ("de-at", "de-ch"),
+        "en": ("en-gb", "en-ca", "en-us"),
+        "es": ("es-419",),
+        "nb": ("no",),
+        "no": ("nb",),
+        "pt": ("pt-br",),
+        "sr": ("sr-ec", "sr-el"),
+        "yue": ("zh-hk", "zh-hant"),
+        "zh": (
+            "zh-hans",
+            "zh-cn",
+            "zh-sg",
+            "zh-my",
+            "zh-hant",
+            "zh-tw",
+            "zh-hk",
+            "zh-mo",
+        ),
+    }
+)
+"""Wikidata's codes of a wiki's written variants, in which its readers write names too; nearest first."""
+
 REDIRECT_WORDS = frozenset(
     [
         "redirect",
