@@ -3,10 +3,13 @@
     P(e | surface) by exact key, else by folded key; best first, ties by the smaller entity id
 
 A folded key stands for all spellings that fold to it: P(e | key) is the mean of P(e | spelling), each
-spelling weighted by how often it was seen. Unknown surfaces have no candidates and no probability.
+spelling weighted by how often it was seen (one that no channel counted weighs as one seen once). Unknown
+surfaces have no candidates and no probability. Whatever is asked of many surfaces or texts at once is
+answered by arrays (`top_many`, `matches_many`), many times faster than one by one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,16 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from alias_tables.arrays import Arrays, Tries, arrays_from_tables, open_arrays, save_arrays
+from alias_tables.arrays import Arrays, Labels, arrays_from_tables
+from alias_tables.hashing import slice_hash
+from alias_tables.mapped import open_arrays, save_arrays
+from alias_tables.matching import find_all, number_of, numbers_of
 from alias_tables.strings import Strings
-from alias_tables.surface import (
-    FoldedText,
-    exact_key,
-    fold_text,
-    folded_key,
-    skip_ignored,
-    tokens,
-)
+from alias_tables.surface import exact_key, folded_key
 from alias_tables.titles import clean_title, raise_first_letter
 
 NO_ENTITY = 0
@@ -57,14 +56,64 @@ class Match(NamedTuple):
     exact: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The matches in many texts, ordered by text and start: one array a column.
+
+    `rows` makes `Match` objects of some of them; a caller that drops most by their numbers first saves that.
+    """
+
+    texts: npt.NDArray[np.int64]
+    """Number of the text."""
+    starts: npt.NDArray[np.int64]
+    """In code points of the original text."""
+    stops: npt.NDArray[np.int64]
+    surfaces: npt.NDArray[np.int64]
+    """Number of the surface of the table."""
+    link_probs: npt.NDArray[np.float32]
+    """NaN where it was not counted."""
+    priors: npt.NDArray[np.float32]
+    exact: npt.NDArray[np.bool_]
+    names: Strings
+    """The surfaces, by number."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def rows(
+        self, which: npt.NDArray[np.intp] | slice = slice(None)
+    ) -> Iterator[tuple[int, Match]]:
+        """Yield the number of the text and the match, for all or some of them."""
+        names = self.names
+        for text, start, stop, number, link_prob, prior, exact in zip(
+            self.texts[which].tolist(),
+            self.starts[which].tolist(),
+            self.stops[which].tolist(),
+            self.surfaces[which].tolist(),
+            self.link_probs[which].tolist(),
+            self.priors[which].tolist(),
+            self.exact[which].tolist(),
+            strict=True,
+        ):
+            counted = None if link_prob != link_prob else link_prob  # noqa: PLR0124  NaN alone differs from itself
+            yield text, Match(start, stop, names[number], counted, prior, exact)
+
+
 class AliasIndex:
     """An alias table in memory, or mapped from a folder; safe to share between threads."""
 
-    def __init__(self, arrays: Arrays, tries: Tries) -> None:
+    def __init__(self, arrays: Arrays, labels: Labels, stamp: str = "") -> None:
+        self.stamp = stamp
+        """What a saved index says it was made from; empty in memory."""
         self._arrays = arrays
-        self._tries = tries
+        self._labels = labels
+        self._dictionary = arrays.dictionary(labels)
+        self._hash = slice_hash(labels.seed, 0)
+        self._titles = Strings(arrays.title_offsets, arrays.title_bytes)
+        self._title_table = arrays.titles()
+        self._surfaces = Strings(arrays.surface_offsets, arrays.surface_bytes)
         self._descriptions = Strings(arrays.description_offsets, arrays.description_bytes)
-        self._longest = max((len(key) for key in tries.folded), default=0)
+        self._tags: dict[int, tuple[str, ...]] = {}
 
     @classmethod
     def from_tables(cls, entities: pa.Table, aliases: pa.Table) -> "AliasIndex":
@@ -76,25 +125,36 @@ class AliasIndex:
         return cls(*arrays_from_tables(entities, aliases))
 
     @classmethod
-    def open(cls, folder: Path, *, verify: bool = False) -> "AliasIndex":
-        """Map a saved index; `verify` also checks the hash of each file.
+    def open(
+        cls, folder: Path, *, verify: bool = False, expect_stamp: str | None = None
+    ) -> "AliasIndex":
+        """Map a saved index; nothing is read until it is asked for.
+
+        Args:
+            folder: What `save` wrote.
+            verify: Also check the hash of each file, which reads them all.
+            expect_stamp: Refuse an index that was saved with another stamp.
 
         Raises:
-            TableError: the folder holds no complete, unaltered index of this version.
+            TableError: the folder holds no complete, unaltered index of this version and stamp.
         """
-        return cls(*open_arrays(folder, verify=verify))
+        return cls(*open_arrays(folder, verify=verify, expect_stamp=expect_stamp))
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, stamp: str = "") -> None:
         """Write the index into a new or empty folder.
+
+        Args:
+            folder: Where it goes.
+            stamp: Any text that says what it was made from; `open` compares it.
 
         Raises:
             TableError: the folder holds something already.
         """
-        save_arrays(folder, self._arrays, self._tries)
+        save_arrays(folder, self._arrays, self._labels, stamp)
 
     def __len__(self) -> int:
         """Return the number of surfaces."""
-        return len(self._tries.exact)
+        return len(self._surfaces)
 
     @property
     def n_entities(self) -> int:
@@ -104,29 +164,28 @@ class AliasIndex:
     def candidates(self, surface: str, limit: int | None = None) -> list[Candidate]:
         """Return what a surface may mean, best first; an unknown surface gives an empty list."""
         arrays = self._arrays
-        key = self._tries.exact.get(exact_key(surface))
-        exact = key is not None
+        key = self._exact_number(exact_key(surface))
+        exact = key >= 0
         if exact:
             offsets, rows, priors = arrays.exact_offsets, arrays.exact_rows, arrays.exact_priors
         else:
-            key = self._tries.folded.get(folded_key(surface))
+            key = self._folded_number(folded_key(surface))
             offsets, rows, priors = arrays.folded_offsets, arrays.folded_rows, arrays.folded_priors
-        if key is None:
+        if key < 0:
             return []
-        start, stop = int(offsets[key]), int(offsets[key + 1])
+        start, stop = offsets[key : key + 2].tolist()
         if limit is not None:
             stop = min(stop, start + limit)
+        taken = rows[start:stop]
         return [
-            Candidate(
-                int(arrays.entity_ids[row]),
-                self._row_title(row),
-                prior,
-                exact,
-                self._row_types(row),
-                self._row_year(row),
-            )
-            for row, prior in zip(
-                rows[start:stop].tolist(), priors[start:stop].tolist(), strict=True
+            Candidate(entity, self._titles[row], prior, exact, self._row_types(mask), year or None)
+            for entity, row, prior, mask, year in zip(
+                arrays.entity_ids[taken].tolist(),
+                taken.tolist(),
+                priors[start:stop].tolist(),
+                arrays.type_masks[taken].tolist(),
+                arrays.years[taken].tolist(),
+                strict=True,
             )
         ]
 
@@ -137,13 +196,13 @@ class AliasIndex:
 
         The same answer as `candidates(surface, 1)` for each, for many surfaces at once.
         """
-        arrays, exact, folded = self._arrays, self._tries.exact.get, self._tries.folded.get
-        exact_keys = np.fromiter(
-            (exact(exact_key(s), -1) for s in surfaces), np.int64, len(surfaces)
-        )
-        missing = np.flatnonzero(exact_keys < 0).tolist()
+        arrays, dictionary = self._arrays, self._dictionary
+        exact_keys = numbers_of(dictionary.exact, dictionary.seed, list(map(exact_key, surfaces)))
+        missing = np.flatnonzero(exact_keys < 0)
         folded_keys = np.full(len(surfaces), -1, np.int64)
-        folded_keys[missing] = [folded(folded_key(surfaces[i]), -1) for i in missing]
+        folded_keys[missing] = numbers_of(
+            dictionary.folded, dictionary.seed, [folded_key(surfaces[i]) for i in missing.tolist()]
+        )
         ids = np.full(len(surfaces), NO_ENTITY, np.uint32)
         best = np.full(len(surfaces), np.nan, np.float32)
         for keys, offsets, rows, priors in (
@@ -157,11 +216,14 @@ class AliasIndex:
 
     def link_prob(self, surface: str) -> float | None:
         """Return the link probability of a surface; None if it is unknown or was never counted."""
-        key = self._tries.exact.get(exact_key(surface))
-        if key is None:
-            folded = self._tries.folded.get(folded_key(surface))
-            key = None if folded is None else int(self._arrays.folded_surfaces[folded])
-        return None if key is None else self._key_link_prob(key)
+        key = self._exact_number(exact_key(surface))
+        if key < 0:
+            folded = self._folded_number(folded_key(surface))
+            if folded < 0:
+                return None
+            key = int(self._arrays.folded_surfaces[folded])
+        value = float(self._arrays.link_probs[key])
+        return None if np.isnan(value) else value
 
     def matches(self, text: str) -> list[Match]:
         """Return the longest known surface from each token start, in order; matches may overlap.
@@ -169,54 +231,50 @@ class AliasIndex:
         Both ends lie on token boundaries (`surface.tokens`). The caller chooses among overlapping
         matches, and by `link_prob` whether "the" or "her" is a name at all.
         """
-        folded = fold_text(text)
-        spans = tokens(text)
-        stops = {stop for _, stop in spans}
-        spans = [span for span in spans if skip_ignored(text, span[0]) == span[0]]
-        positions = _folded_starts(folded, [start for start, _ in spans])
-        prefixes, longest = self._tries.folded.iter_prefixes_with_ids, self._longest
-        found: list[Match] = []
-        for (start, _), position in zip(spans, positions, strict=True):
-            best: tuple[int, int] | None = None
-            for key, number in prefixes(folded.text[position : position + longest]):
-                if key:
-                    stop = folded.original_span(position, position + len(key))[1]
-                    stop = skip_ignored(text, stop)
-                    best = (stop, number) if stop in stops else best
-            if best is not None:
-                found.append(self._match(text, start, *best))
-        return found
+        return [match for _, match in self.matches_many([text]).rows()]
 
-    def _match(self, text: str, start: int, stop: int, folded: int) -> Match:
+    def matches_many(self, texts: Sequence[str]) -> Matches:
+        """Return the matches of many texts, each as `matches` finds them."""
         arrays = self._arrays
-        key = self._tries.exact.get(exact_key(text[start:stop]))
-        exact = key is not None
-        if key is None:
-            key = int(arrays.folded_surfaces[folded])
-            prior = float(arrays.folded_priors[arrays.folded_offsets[folded]])
-        else:
-            prior = float(arrays.exact_priors[arrays.exact_offsets[key]])
-        surface = self._tries.exact.restore_key(key)
-        return Match(start, stop, surface, self._key_link_prob(key), prior, exact)
+        found = find_all(self._dictionary, texts)
+        exact = found.exact >= 0
+        surfaces = np.where(exact, found.exact, arrays.folded_surfaces[found.folded])
+        rows = np.flatnonzero(exact)
+        priors = arrays.folded_priors[arrays.folded_offsets[found.folded]]
+        priors[rows] = arrays.exact_priors[arrays.exact_offsets[found.exact[rows]]]
+        return Matches(
+            texts=found.texts,
+            starts=found.starts,
+            stops=found.stops,
+            surfaces=surfaces,
+            link_probs=arrays.link_probs[surfaces],
+            priors=priors,
+            exact=exact,
+            names=self._surfaces,
+        )
 
-    def _key_link_prob(self, key: int) -> float | None:
-        value = float(self._arrays.link_probs[key])
-        return None if np.isnan(value) else value
+    def _exact_number(self, key: str) -> int:
+        """The number of an exact key, -1 if it is unknown; the string itself is compared."""
+        number = self._dictionary.exact.rank(self._hash.string(key))
+        return number if number >= 0 and self._surfaces[number] == key else -1
+
+    def _folded_number(self, key: str) -> int:
+        return number_of(self._dictionary.folded, self._labels.seed, key)
 
     def title(self, entity_id: int) -> str | None:
         """Return the title of an entity; None if it is not in the table."""
         row = self._row(entity_id)
-        return None if row is None else self._row_title(row)
+        return None if row is None else self._titles[row]
 
     def types(self, entity_id: int) -> tuple[str, ...]:
         """Return the tags of an entity, sorted; none if it has none or is not in the table."""
         row = self._row(entity_id)
-        return () if row is None else self._row_types(row)
+        return () if row is None else self._row_types(int(self._arrays.type_masks[row]))
 
     def year(self, entity_id: int) -> int | None:
         """Return the year of an entity; None if it is unknown or the entity is not in the table."""
         row = self._row(entity_id)
-        return None if row is None else self._row_year(row)
+        return None if row is None else int(self._arrays.years[row]) or None
 
     def description(self, entity_id: int) -> str | None:
         """Return the description of an entity; None if it has none or is not in the table."""
@@ -230,9 +288,10 @@ class AliasIndex:
         """
         title = clean_title(name)
         for spelling in (title, raise_first_letter(title)):
-            key = self._tries.titles.get(spelling)
-            if key is not None:
-                return int(self._arrays.entity_ids[self._arrays.title_rows[key]])
+            rank = self._title_table.rank(self._hash.string(spelling))
+            row = int(self._arrays.title_rows[rank]) if rank >= 0 else -1
+            if row >= 0 and self._titles[row] == spelling:
+                return int(self._arrays.entity_ids[row])
         number = title[1:]
         if title[:1] in {"Q", "q"} and number.isascii() and number.isdigit():
             return None if self._row(int(number)) is None else int(number)
@@ -243,21 +302,10 @@ class AliasIndex:
         row = int(np.searchsorted(ids, entity_id))
         return row if row < len(ids) and int(ids[row]) == entity_id else None
 
-    def _row_types(self, row: int) -> tuple[str, ...]:
-        mask = int(self._arrays.type_masks[row])
-        return tuple(name for bit, name in enumerate(self._arrays.type_names) if mask >> bit & 1)
-
-    def _row_year(self, row: int) -> int | None:
-        return int(self._arrays.years[row]) or None
-
-    def _row_title(self, row: int) -> str:
-        title: str = self._tries.titles.restore_key(int(self._arrays.title_keys[row]))
-        return title
-
-
-def _folded_starts(folded: FoldedText, starts: list[int]) -> list[int]:
-    """Return where each original token start lies in the folded text."""
-    if folded.starts is None:
-        return starts
-    positions: list[int] = np.searchsorted(folded.starts, np.asarray(starts, int)).tolist()
-    return positions
+    def _row_types(self, mask: int) -> tuple[str, ...]:
+        """The tags of a bit mask; each mask is spelled out once."""
+        tags = self._tags.get(mask)
+        if tags is None:
+            names = enumerate(self._labels.types)
+            tags = self._tags[mask] = tuple(name for bit, name in names if mask >> bit & 1)
+        return tags

@@ -1,9 +1,7 @@
-"""Many strings as two arrays, which can be mapped from disk: `bytes_[offsets[i]:offsets[i + 1]]` is UTF-8 of string i.
+"""Many strings as two arrays, which can be mapped from disk: `content[offsets[i]:offsets[i + 1]]` is string i.
 
 In: an Arrow column. Out: its buffers, without a Python object a string.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-@dataclass(frozen=True, slots=True)
 class Strings:
     """Strings by number."""
 
-    offsets: npt.NDArray[np.int64]
-    """One more than there are strings."""
-    bytes_: npt.NDArray[np.uint8]
+    def __init__(self, offsets: npt.NDArray[np.int64], content: npt.NDArray[np.uint8]) -> None:
+        """Take the arrays as they are.
+
+        Args:
+            offsets: Where each string begins in `content`, and the end; one more than there are strings.
+            content: UTF-8.
+        """
+        self.offsets = offsets
+        self.content = content
+        self._bounds = offsets.data  # hands out Python integers, many times faster than NumPy
+        self._bytes = content.data
 
     @classmethod
     def from_arrow(cls, column: pa.ChunkedArray | pa.Array) -> "Strings":
@@ -35,4 +40,4 @@ class Strings:
         return len(self.offsets) - 1
 
     def __getitem__(self, number: int) -> str:
-        return str(self.bytes_[self.offsets[number] : self.offsets[number + 1]].data, "utf-8")
+        return str(self._bytes[self._bounds[number] : self._bounds[number + 1]], "utf-8")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alias_tables.arrays import FORMAT_VERSION, MANIFEST
 from alias_tables.errors import TableError
 from alias_tables.lookup import NO_ENTITY, AliasIndex, Candidate
+from alias_tables.mapped import FORMAT_VERSION, MANIFEST
 from alias_tables.schema import ALIASES, ENTITIES
 from alias_tables.surface import exact_key, folded_key, skip_ignored, tokens
 
