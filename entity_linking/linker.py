@@ -29,7 +29,7 @@ from entity_linking.schema import MENTIONS, TEXTS
 from entity_linking.spans import (
     Proposal,
     Recogniser,
-    dictionary_proposals,
+    dictionary_proposals_many,
     ner_proposals,
     title_proposals,
 )
@@ -153,13 +153,10 @@ class Linker:
             self._settle([(place, title_proposals(place.parts)) for place in titles if place.parts])
         self._run_ner([place for place in places if place.is_open()])
         if detector != "ner":
-            self._settle(
-                [
-                    (place, dictionary_proposals(self._index, place.clean, self.config))
-                    for place in places
-                    if place.is_open()
-                ]
-            )
+            unsettled = [place for place in places if place.is_open()]
+            cleans = [place.clean for place in unsettled]
+            found = dictionary_proposals_many(self._index, cleans, self.config)
+            self._settle(list(zip(unsettled, found, strict=True)))
         self._finish(places, keep_nil=keep_nil)
         return [place.mentions for place in places]
 

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from alias_tables.lookup import AliasIndex, Match
 from alias_tables.surface import folded_key, tokens
-from entity_linking.config import LinkConfig, reaches
+from entity_linking.config import FLOAT32_EPSILON, LinkConfig
 from entity_linking.errors import PipelineError
 from entity_linking.text import CleanText
 from entity_linking.titles import TitleParts
@@ -91,23 +94,46 @@ def _trimmings(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 def dictionary_proposals(index: AliasIndex, clean: CleanText, config: LinkConfig) -> list[Proposal]:
     """Return what the alias table knows of a text and the thresholds let pass."""
-    return _longest_first(
-        Proposal(*clean.origin(match.start, match.stop), key, "dictionary")
-        for match in index.matches(clean.text)
-        if _is_mention(match, key := clean.text[match.start : match.stop], config)
-    )
+    return dictionary_proposals_many(index, [clean], config)[0]
 
 
-def _is_mention(match: Match, key: str, config: LinkConfig) -> bool:
-    """Whether people write this phrase to name something, as far as the table tells."""
-    if not reaches(match.prior, config.min_prior) or not _is_same_name(match.surface, key):
+def dictionary_proposals_many(
+    index: AliasIndex, cleans: Sequence[CleanText], config: LinkConfig
+) -> list[list[Proposal]]:
+    """Return, for each text, what the alias table knows of it and the thresholds let pass.
+
+    Thresholds are compared for all matches of all texts at once; only what passes them is looked at.
+    """
+    found = index.matches_many([clean.text for clean in cleans])
+    counted = ~np.isnan(found.link_probs)
+    passing = _all_reach(found.priors, config.min_prior)
+    passing &= ~counted | _all_reach(found.link_probs, config.min_link_prob)
+    proposals: list[list[Proposal]] = [[] for _ in cleans]
+    stop_phrases = frozenset(config.stop_phrases)
+    for number, match in found.rows(np.flatnonzero(passing)):
+        clean = cleans[number]
+        key = clean.text[match.start : match.stop]
+        if _is_name(match, key, config.min_words_uncounted) and folded_key(key) not in stop_phrases:
+            span = clean.origin(match.start, match.stop)
+            proposals[number].append(Proposal(*span, key, "dictionary"))
+    return [_longest_first(spans) if len(spans) > 1 else spans for spans in proposals]
+
+
+def _all_reach(probabilities: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.bool_]:
+    """Return which probabilities reach a threshold (`reaches`); NaN does not."""
+    reached: npt.NDArray[np.bool_] = probabilities >= np.float64(
+        threshold * (1.0 - FLOAT32_EPSILON)
+    )  # a NumPy scalar, so that float32 is widened and the threshold is not rounded
+    return reached
+
+
+def _is_name(match: Match, key: str, min_words_uncounted: int) -> bool:
+    """Whether a phrase that passed the thresholds is written as a name is."""
+    if not _is_same_name(match.surface, key):
         return False
-    if match.link_prob is None:
-        if key[:1].islower() or _n_words(key) < config.min_words_uncounted:
-            return False
-    elif not reaches(match.link_prob, config.min_link_prob):
-        return False
-    return folded_key(key) not in config.stop_phrases
+    if match.link_prob is not None:
+        return True
+    return not key[:1].islower() and _n_words(key) >= min_words_uncounted
 
 
 def _is_same_name(surface: str, key: str) -> bool:
