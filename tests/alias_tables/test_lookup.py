@@ -325,6 +325,57 @@ def test_more_types_than_bits_are_refused():
         AliasIndex.from_tables(*with_facts(facts))
 
 
+def test_another_stamp_is_refused(index, tmp_path):
+    index.save(tmp_path / "index", "tables of Monday")
+    opened = AliasIndex.open(tmp_path / "index", expect_stamp="tables of Monday")
+    assert opened.stamp == AliasIndex.open(tmp_path / "index").stamp == "tables of Monday"
+    with pytest.raises(
+        TableError, match=r"made from 'tables of Monday', expected 'of Tuesday'; save it again"
+    ):
+        AliasIndex.open(tmp_path / "index", expect_stamp="of Tuesday")
+    index.save(tmp_path / "bare")
+    with pytest.raises(TableError, match="'tables without a stamp'"):
+        AliasIndex.open(tmp_path / "bare", expect_stamp="of Tuesday")
+
+
+def test_spellings_that_no_channel_counted_have_shares():
+    """0 / 0: each weighs as one sighting, alone in equal shares, beside counted ones as one of them."""
+    rows = [("ab", 10, 0, 1.0, None), ("AB", 11, 0, 0.5, None), ("AB", 12, 0, 0.5, None)]
+    index = AliasIndex.from_tables(*tables(rows))
+    assert [(c.entity_id, c.prior) for c in index.candidates("Ab")] == [
+        (10, 0.5),
+        (11, 0.25),
+        (12, 0.25),
+    ]
+    index = AliasIndex.from_tables(*tables([*rows, ("aB", 10, 2, 1.0, None)]))
+    assert [(c.entity_id, c.prior) for c in index.candidates("Ab")] == [
+        (10, 0.75),
+        (11, 0.125),
+        (12, 0.125),
+    ]
+    assert index.matches("Ab")[0].surface == "aB"
+
+
+def test_matches_come_as_arrays(index):
+    texts = ["", "Star Wars in York", "no", "her YORK"]
+    found = index.matches_many(texts)
+    assert found.texts.tolist() == [1, 1, 3, 3]
+    assert [
+        texts[t][a:b] for t, a, b in zip(found.texts, found.starts, found.stops, strict=True)
+    ] == [
+        "Star Wars",
+        "York",
+        "her",
+        "YORK",
+    ]
+    assert np.isnan(found.link_probs).tolist() == [False, True, False, True]
+    rows = list(found.rows())
+    assert [number for number, _ in rows] == found.texts.tolist()
+    assert [match for number, match in rows if number == 3] == index.matches(texts[3])
+    assert list(found.rows(np.array([2]))) == rows[2:3]
+    assert len(index.matches_many([])) == 0
+
+
 def test_aliases_of_unknown_entities_are_refused():
     with pytest.raises(TableError, match="1 entities that are not in entities, such as 999"):
         AliasIndex.from_tables(*tables([("x", 999, 1, 1.0, None)]))
