@@ -4,13 +4,18 @@ import bz2
 import re
 import tracemalloc
 from itertools import pairwise
+from pathlib import Path
+from xml.parsers.expat import ExpatError
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from alias_tables.dumps import DumpReader
+from alias_tables.canonical_pages import CanonicalPages
+from alias_tables.dumps import DumpReader, Page
 from alias_tables.errors import DumpError
+from alias_tables.export_xml import ExportParser, PageInPageError
 from alias_tables.site import Site
-from alias_tables.sources import Source
 
 
 def read(path, **options):
@@ -159,42 +164,207 @@ def test_the_newest_revision_of_a_page_counts(tmp_path, make_xml, wiki_page):
     assert (page.text, page.revision_id, page.deleted) == ("new", 6, False)
 
 
-def slices_of(content: bytes, marks: list[int]) -> list[bytes]:
-    """Return the content cut before the pages with these numbers, header and closing tag included."""
-    starts = [match.start() for match in re.finditer(b"<page>", content)]
-    return [content[a:b] for a, b in pairwise([0, *(starts[mark] for mark in marks), len(content)])]
+class Pieces:
+    """Stands for a source: bytes in memory, in pieces of a size."""
+
+    def __init__(self, content: bytes, size: int = 1 << 18) -> None:
+        self.path, self.size, self.position, self.replaced = Path("pieces.xml"), len(content), 0, 0
+        self._pieces = [content[i : i + size] for i in range(0, len(content), size)]
+
+    def chunks(self):
+        """Yield the pieces."""
+        for piece in self._pieces:
+            self.position += len(piece)
+            yield piece
+
+    def __exit__(self, *_: object) -> None:
+        """Hold nothing."""
+
+
+def read_pieces(content: bytes, size: int = 1 << 18, **options):
+    """Return the pages of some bytes, and how many places were damaged."""
+    with DumpReader(Pieces(content, size), max_page_chars=10**6, **options) as reader:
+        return list(reader.pages()), reader.damaged
+
+
+SITE = Site("enwiki")
 
 
 @pytest.mark.parametrize("before", [b"", b"\n  ", b"cut </text></revision></page>\n  "])
-def test_slices_of_a_body_hold_the_pages_of_the_whole(tmp_path, content, save_part, before):
-    whole = save_part(tmp_path / "a.xml", content)
-    with DumpReader(whole, max_page_chars=10**6) as reader:
-        expected = list(reader.pages())
-        site = reader.site
+@pytest.mark.parametrize("size", [100, 1 << 18])
+def test_slices_of_a_body_hold_the_pages_of_the_whole(content, before, size):
+    starts = [match.start() for match in re.finditer(b"<page>", content)]
+    cuts = [0, *(starts[page] for page in (7, 8, 30)), len(content)]
     found = []
-    for number, piece in enumerate(slices_of(content, [7, 8, 30])):
-        part = tmp_path / f"{number}.xml.bz2"
-        part.write_bytes(bz2.compress(b"<x>" + before + piece))
-        with DumpReader(Source(part), max_page_chars=10**6, site=site) as reader:
-            found += reader.pages()
-            assert reader.site is site
-    assert found == expected
+    for start, stop in pairwise(cuts):
+        found += read_pieces(b"<x>" + before + content[start:stop], size, site=SITE)[0]
+    assert found == read_pieces(content)[0]
+    assert len(found) == 39
 
 
-def test_a_slice_that_ends_within_a_page_is_refused(tmp_path, content, save_part):
-    whole = save_part(tmp_path / "a.xml", content)
-    site = read(whole)[1]
-    for cut in (
-        content.index(b"</page>") + 3,
-        content.index(b"[[Page 2]]"),
-        content.index(b"<id>"),
-    ):
-        part = save_part(tmp_path / "cut.xml", content[:cut])
-        with pytest.raises(DumpError, match=r"cut\.xml.*ends too soon.*incomplete"):
-            read(part, site=site)
+@pytest.mark.parametrize("last", [b"</page>", b"[[Page 2]]", b"<id>", b"age>\n<title>Page 3<"])
+def test_a_slice_that_ends_within_a_page_is_refused(content, last):
+    cut = content[: content.index(last) + 3]
+    with pytest.raises(DumpError, match=r"pieces\.xml.*ends too soon.*incomplete"):
+        read_pieces(cut, site=SITE)
 
 
-def test_a_slice_without_a_page_has_none(tmp_path):
-    part = tmp_path / "gap.xml"
-    part.write_bytes(b"<x>\n  </mediawiki>\n")
-    assert read(part, site=Site())[0] == []
+def test_a_slice_without_a_page_has_none():
+    assert read_pieces(b"<x>\n  </mediawiki>\n", site=SITE) == ([], 0)
+
+
+HEAD = b"<mediawiki xml:lang='de'>\n  <siteinfo>\n    <dbname>dewiki</dbname>\n  </siteinfo>\n"
+CANONICAL = (
+    b"  <page>\n    <title>A &amp; B</title>\n    <ns>0</ns>\n    <id>12</id>\n"
+    b'    <redirect title="C&#039;s" />\n    <revision>\n      <id>7</id>\n      <parentid>6</parentid>\n'
+    b"      <timestamp>2026-01-01T00:00:00Z</timestamp>\n      <contributor>\n"
+    b"        <username>U</username>\n        <id>3</id>\n      </contributor>\n      <minor />\n"
+    b"      <comment>c &quot;d&quot;</comment>\n      <origin>7</origin>\n      <model>wikitext</model>\n"
+    b'      <format>text/x-wiki</format>\n      <text bytes="9" sha1="a0" xml:space="preserve">x &lt;ref&gt;'
+    b"\xc3\xa9 &amp;lt; [[y]]&lt;/ref&gt; &quot;</text>\n      <sha1>a0</sha1>\n    </revision>\n  </page>\n"
+)
+ODDITIES = [
+    *(
+        b"<page>",
+        b"</page>",
+        b"<page/>",
+        b"<revision>",
+        b"</revision>",
+        b"<text>",
+        b"</text>",
+        b"<text/>",
+    ),
+    *(
+        b"<id>5</id>",
+        b"<ns>1</ns>",
+        b"<model>json</model>",
+        b"<minor/>",
+        b"<title>T</title>",
+        b"<upload>",
+    ),
+    *(
+        b"<!-- <page> -->",
+        b"<!--",
+        b"-->",
+        b"<![CDATA[<page>]]>",
+        b"]]>",
+        b"<?pi?>",
+        b"<!DOCTYPE x>",
+    ),
+    *(
+        b"&",
+        b"&bogus;",
+        b"&#65;",
+        b"&#0;",
+        b"&apos;",
+        b"&lt",
+        b"&amp;amp;",
+        b"<",
+        b">",
+        b'"',
+        b"'",
+        b"=",
+    ),
+    *(
+        b"\r",
+        b"\r\n",
+        b"\t",
+        b"\n\n",
+        b"\x01",
+        b"\x00",
+        b"\x7f",
+        b"\xc2\x85",
+        b"\xef\xbf\xbf",
+        b"\xef\xbf\xbd",
+    ),
+    *(
+        b' deleted="deleted"',
+        b' bytes="1"',
+        b" a='1'",
+        b"</mediawiki>",
+        b"</siteinfo>",
+        b"x",
+        "東😀".encode(),
+    ),
+]
+
+
+@st.composite
+def documents(draw):
+    """Return a dump of canonical pages, some of them changed in a few places."""
+    pages = []
+    for _ in range(draw(st.integers(1, 4))):
+        page = CANONICAL
+        for _ in range(draw(st.integers(0, 2))):
+            start = draw(st.integers(0, len(page)))
+            stop = start + draw(st.sampled_from([0, 0, 1, 30]))
+            page = page[:start] + draw(st.sampled_from(ODDITIES)) + page[stop:]
+        pages.append(page)
+    between = draw(st.sampled_from([b"", b"\n", b"<!-- x -->", b"text", b"<other/>"]))
+    end = draw(
+        st.sampled_from([b"</mediawiki>\n", b"</mediawiki>", b"", b"</media", b"</mediawiki>x"])
+    )
+    return (HEAD + between.join(pages) + end).decode("utf-8", "replace").encode()
+
+
+def outcome(read) -> tuple[object, ...]:
+    """Return the pages and the damage, or the words of the refusal."""
+    try:
+        return read()
+    except DumpError as error:
+        return (re.sub(r"\(.*\)|within \d+|after \d+", "", str(error)),)
+
+
+def read_by_expat(content: bytes, skip: bool) -> tuple[list[Page], int]:
+    """Read a whole document by the XML parser alone."""
+    export, pages, damaged, position = ExportParser(Path("pieces.xml"), 10**6), [], 0, 0
+    while position >= 0:
+        try:
+            export.feed(content[position:])
+        except (ExpatError, PageInPageError) as error:
+            position += export.error_offset
+            if not skip:
+                line = content.count(b"\n", 0, position) + 1
+                message = f"pieces.xml: malformed XML in line {line} (),  bytes read; fetch the dump again, or skip damaged pages"
+                raise DumpError(message) from error
+            damaged += 1
+            position = content.find(b"<page>", position)
+            if position >= 0:
+                pages += export.take()
+                export.restart()
+        else:
+            try:
+                export.finish(close_root=False)
+            except ExpatError as error:
+                message = "pieces.xml: the XML ends too soon,  bytes (); the download is incomplete, fetch it again"
+                raise DumpError(message) from error
+            break
+    return pages + export.take(), damaged
+
+
+@given(documents(), st.sampled_from([1, 7, 64, 500, 1 << 18]), st.booleans())
+@settings(max_examples=600, deadline=None)
+def test_canonical_pages_and_all_others_are_read_as_the_xml_parser_reads_them(content, size, skip):
+    expected = outcome(lambda: read_by_expat(content, skip))
+    assert outcome(lambda: read_pieces(content, size, skip_damaged_pages=skip)) == expected
+    assert outcome(lambda: read_pieces(content, skip_damaged_pages=skip)) == expected
+
+
+def test_pages_as_mediawiki_writes_them_need_no_xml_parser():
+    page, stop = CanonicalPages(10**6).read(CANONICAL, 0, plain=True)
+    assert stop == len(CANONICAL) - 1
+    assert page == read_by_expat(HEAD + CANONICAL + b"</mediawiki>", skip=False)[0][0]
+    text = 'x <ref>é &lt; [[y]]</ref> "'
+    assert page == Page("A & B", 0, 12, 7, "C's", "wikitext", text)
+
+
+@pytest.mark.parametrize("odd", ODDITIES)
+@pytest.mark.parametrize(
+    "before", [b"<title>", b"<username>", b"<comment>", b"<text bytes", b'preserve">', b"<sha1>"]
+)
+def test_what_is_not_canonical_is_left_to_the_xml_parser_or_read_like_it(odd, before):
+    content = HEAD + CANONICAL.replace(before, before + odd) + CANONICAL + b"</mediawiki>"
+    content = content.decode("utf-8", "replace").encode()
+    for skip in (False, True):
+        expected = outcome(lambda skip=skip: read_by_expat(content, skip))
+        assert outcome(lambda skip=skip: read_pieces(content, skip_damaged_pages=skip)) == expected
