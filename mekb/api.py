@@ -154,6 +154,8 @@ class BuiltAliases:
 
     stage: StageResult
     report: "BuildReport | None"
+    dictionary: Path
+    """The folder beside the store that later stages map the table from (`mekb.saved_aliases`)."""
 
 
 def build_aliases(
@@ -182,6 +184,8 @@ def build_aliases(
     """
     from alias_tables.build import build
     from alias_tables.inputs import BuildInputs
+    from mekb.linking import alias_index
+    from mekb.saved_aliases import aliases_folder
 
     chosen = settings or Settings()
     files = {
@@ -215,7 +219,9 @@ def build_aliases(
             packages=("alias_tables",),
         )
         result = run_stage(target, stage, work, force=force)
-    return BuiltAliases(result, reports[0] if reports else None)
+        alias_index(target)
+        folder = aliases_folder(target.path)
+    return BuiltAliases(result, reports[0] if reports else None, folder)
 
 
 def lookup(store: StoreLike, surface: str, *, limit: int = 10) -> "list[Candidate]":

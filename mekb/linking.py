@@ -15,6 +15,7 @@ from entity_linking.config import LinkConfig
 from entity_linking.linker import Linker, LinkReport
 from entity_linking.schema import MENTIONS, TEXTS
 from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
+from mekb.saved_aliases import saved_index
 from mekb.scoring import EntityWeights
 from mekb.store import Rows, Store
 
@@ -30,6 +31,8 @@ from items where title <> ''
 order by item_id, field
 """
 """What the linker reads; the item's other text goes with each only to a chooser that reads it."""
+
+INLINKS_SQL = "select entity_id, n_inlinks from entities order by entity_id"
 
 CUSTOM_ENTITIES_SQL = """
 with named as (
@@ -86,7 +89,10 @@ class LinkingResult:
 
 
 def alias_index(store: Store) -> AliasIndex:
-    """Return the dictionary of the store's alias table.
+    """Return the dictionary of the store's alias table, mapped from the folder beside the store.
+
+    `mekb aliases build` writes that folder; it is made again here where it is missing or of other tables
+    (`mekb.saved_aliases`).
 
     Raises:
         UnknownError: the store has no alias table.
@@ -94,7 +100,19 @@ def alias_index(store: Store) -> AliasIndex:
     store.require(
         "entities", "aliases", hint=f"build it with 'mekb aliases build {store.path} --dump FILE'"
     )
-    return AliasIndex.from_tables(store.read("entities"), store.read("aliases"))
+    return saved_index(store)
+
+
+def inlink_counts(store: Store) -> Callable[[int], int]:
+    """Return what gives the links to an entity of the store's alias table; 0 for one it does not hold."""
+    counts = store.query(INLINKS_SQL)
+    ids, numbers = counts["entity_id"].to_numpy(), counts["n_inlinks"].to_numpy()
+
+    def n_inlinks(entity_id: int) -> int:
+        row = int(ids.searchsorted(entity_id))
+        return int(numbers[row]) if row < len(ids) and ids[row] == entity_id else 0
+
+    return n_inlinks
 
 
 def link_items(

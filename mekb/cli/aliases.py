@@ -28,6 +28,13 @@ def _facts(report: BuildReport) -> dict[str, object]:
     return facts
 
 
+def _where(dictionary: Path) -> str:
+    """Say what stands beside the store, so that nobody wonders."""
+    return (
+        f"dictionary: {dictionary}, which later stages open; it may be deleted, and is made again"
+    )
+
+
 @app.command("build")
 def build(
     store: StoreArgument,
@@ -70,6 +77,7 @@ def build(
             on_progress=on_progress,
         )
     note(str(done.stage))
+    note(_where(done.dictionary))
     if done.report is not None:
         print_facts(_facts(done.report), title="Alias table")
 
@@ -99,6 +107,7 @@ def import_(
         store, extra=[file], settings=load_settings(config, set_ or []), force=force
     )
     note(str(done.stage))
+    note(_where(done.dictionary))
     if done.report is not None:
         print_facts(_facts(done.report), title="Alias table")
 
