@@ -1,55 +1,59 @@
 """Builds an alias table: dumps and further files in, the tables `entities` and `aliases` out.
 
-The steps are those of the modules below: `harvest` reads the parts into raw tables, `tabular` adds further
-files, `resolve` gives every title its entity, `priors` turns counts into P(e|m), `occurrences` reads the
-dump again for the link probability. The result does not depend on the order of files or rows.
+The steps are those of the modules below: `slices` plans the reading, `readings` runs `harvest` over the
+slices into raw tables, `files` adds further files, `resolve` gives every title its entity, `priors` turns
+counts into P(e|m), `readings` reads the dump again for the link probability (`occurrences`). The result
+does not depend on the order of files or rows, on the number of workers, or on interruptions.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from alias_tables.config import AliasConfig
-from alias_tables.errors import AliasTableError, DumpError
+from alias_tables.errors import AliasTableError, WorkerError
 from alias_tables.files import read_files
 from alias_tables.finished import finish_tables
-from alias_tables.harvest import (
-    Harvest,
-    Harvester,
-    ordered_parts,
-)
 from alias_tables.inputs import BuildInputs
-from alias_tables.occurrences import LINK_PROBS, OccurrenceCounter
+from alias_tables.occurrences import LINK_PROBS
+from alias_tables.options import BuildOptions
 from alias_tables.priors import count_names, rank_pairs
-from alias_tables.raw_tables import create_like, insert
+from alias_tables.raw_tables import create_like, load_raw_tables
+from alias_tables.readings import Harvest, Progress, Readings
 from alias_tables.reasons import Reason
-from alias_tables.report import PARSER_VERSION, BuildReport, Reject, RejectLog, Stamp
+from alias_tables.reject_file import check_suffix, count_lost, write_rejects
+from alias_tables.report import PARSER_VERSION, BuildReport, RejectLog, Stamp
 from alias_tables.resolve import resolve_titles
+from alias_tables.row_files import REJECTS, RowFile, reject_sink
+from alias_tables.slices import Plan, plan_reading
 from alias_tables.sources import FileStamp
+from alias_tables.work_folder import WorkFolder, opened_work_folder
+from alias_tables.workers import Crew
 
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total); a total of 0 is unknown. The unit of reading is the byte."""
+STAGES = (
+    "check",  # hashes, on resuming
+    "read",
+    "read_again",  # slices that hold pages of an earlier one
+    "files",
+    "resolve",
+    "count",
+    "link_probability",
+    "finish",
+)
+"""The unit of reading is the byte of the packed file; a total of 0 is unknown."""
 
-STAGES = ("read", "files", "resolve", "count", "link_probability", "finish")
+AFTER_THE_READING = frozenset(
+    {
+        *("weights", "pseudo_counts", "smooth", "max_candidates", "min_count", "min_alias_chars"),
+        *("max_alias_chars", "drop_digits", "drop_punctuation", "exclude_flags"),
+        *("section_redirects", "link_probability"),
+    }
+)
+"""Options that what is read of a dump does not depend on: they may change between build and resumption."""
 
-_SURFACES_SQL = "select distinct surface from ranked where reason is null"
-_LOST_LINKS_SQL = """
-select reason, target, sum(n)::ubigint from raw_names join outcomes on raw_names.target = outcomes.title
-where reason is not null
-group by reason, target
-order by reason, sum(n) desc, target
-"""
-_LOST_ROWS_SQL = """
-select reason, page_id, title from outcomes
-join (select distinct page_id, title from raw_pages where redirect is not null) using (title)
-where reason is not null
-union all
-select reason, 0, raw_extra.title || ' (' || surface || ')' from raw_extra join outcomes using (title)
-where reason is not null
-order by all
-"""
 _TOTALS_SQL = """
 select
     (select count(*) from pages where redirect is null),
@@ -58,26 +62,7 @@ select
     (select count(*) from alias_tables_aliases),
     (select count(distinct surface) from alias_tables_aliases)
 """
-_WORKING_TABLES = (
-    "articles",
-    "counts",
-    "extra",
-    "hops",
-    "known_entities",
-    "link_probs",
-    "masses",
-    "names",
-    "outcomes",
-    "pages",
-    "ranked",
-    "raw_extra",
-    "raw_names",
-    "raw_pages",
-    "raw_qids",
-    "title_entity",
-    "title_qids",
-    "titles",
-)
+_TEMPORARY_TABLES_SQL = "select table_name from duckdb_tables() where temporary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +86,7 @@ def build(
     inputs: BuildInputs,
     *,
     config: AliasConfig | None = None,
+    options: BuildOptions | None = None,
     on_progress: Progress = _no_progress,
 ) -> AliasTables:
     """Build `entities` and `aliases` from the parts of one dump and from further files.
@@ -108,7 +94,8 @@ def build(
     Args:
         connection: where temporary tables are made; nothing of the caller's is touched.
         inputs: the files to read.
-        config: weights, limits and options.
+        config: weights, limits and whatever else decides the result.
+        options: workers, work folder, reject file: what does not.
         on_progress: called with (stage, done, total).
 
     Returns:
@@ -116,131 +103,136 @@ def build(
 
     Raises:
         DumpError: a file is damaged, of the wrong kind or implausible; no table is left.
-        AliasTableError: `inputs` hold nothing to build from.
+        WorkFolderError: the work folder holds something else.
+        WorkerError: a worker was ended by the system; what is finished can be resumed from.
+        AliasTableError: `inputs` hold nothing to build from, or an option is impossible.
     """
     if not inputs:
         raise AliasTableError("nothing to build from; give a dump, or a file of aliases or titles")
+    run = options or BuildOptions()
+    if run.workers < 1:
+        raise AliasTableError(f"{run.workers} workers; one at least is needed")
+    if run.rejects is not None:
+        check_suffix(run.rejects)
     settings = config or AliasConfig()
+    with _working_tables(connection) as kept:
+        try:
+            tables = _build(connection, inputs, settings, run, on_progress)
+        except WorkerError as error:
+            hint = f", and resume from {run.work}" if run.work else ""
+            raise WorkerError(f"{error}{hint}") from error
+        kept.update({"alias_tables_entities", "alias_tables_aliases"})
+    return tables
+
+
+@contextlib.contextmanager
+def _working_tables(connection: duckdb.DuckDBPyConnection) -> Iterator[set[str]]:
+    """Drop at the end the temporary tables made meanwhile, but for those whose names were added."""
+
+    def present() -> set[str]:
+        return {str(name) for (name,) in connection.execute(_TEMPORARY_TABLES_SQL).fetchall()}
+
+    kept = present()
     try:
-        return _build(connection, inputs, settings, on_progress)
+        yield kept
     finally:
-        for table in _WORKING_TABLES:
-            connection.execute(f"drop table if exists temp.main.{table}")
+        connection.execute("drop view if exists temp.main.lost")
+        for table in present() - kept:
+            connection.execute(f'drop table temp.main."{table}"')
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What became of rows beside the dump's pages."""
+
+    log: RejectLog
+    stamps: list[FileStamp]
+    dropped: dict[Reason, int]
 
 
 def _build(
     connection: duckdb.DuckDBPyConnection,
     inputs: BuildInputs,
     config: AliasConfig,
+    options: BuildOptions,
     on_progress: Progress,
 ) -> AliasTables:
-    parts = ordered_parts(inputs.dumps)
-    harvest = _read_dumps(connection, parts, config, on_progress)
-    rows = RejectLog(config.max_rejects_listed)
-    stamps = read_files(connection, inputs, harvest.site, rows, on_progress)
-    on_progress("resolve", 0, 0)
-    for title, qid in resolve_titles(connection):
-        rows.add(Reason.QID_CONFLICT, detail=f"{title}: Q{qid}")
-    for reason, page_id, title in connection.execute(_LOST_ROWS_SQL).fetchall():
-        rows.add(Reason(reason), page_id, title)
-    for reason, target, n in connection.execute(_LOST_LINKS_SQL).fetchall():
-        harvest.links.add(Reason(reason), detail=target, n=n)
+    plan = plan_reading(inputs.dumps, config.language, options.slice_bytes)
+    identity = _identity(plan, config)
+    with (
+        opened_work_folder(options.work, identity, resume=options.resume) as folder,
+        Crew(options.workers) as crew,
+    ):
+        readings = Readings(plan, config, folder, crew, on_progress)
+        harvest = Harvest(
+            RejectLog(config.max_rejects_listed), RejectLog(config.max_rejects_listed)
+        )
+        if plan.parts:
+            wanted = options.rejects is not None
+            harvest = readings.first(connection, options.sha256, rejects=wanted)
+        else:
+            load_raw_tables(connection, [], [])
+        rows = _resolve(connection, inputs, config, harvest, folder, on_progress)
+        if plan.parts and config.link_probability:
+            readings.second(connection)
+        else:
+            create_like(connection, "link_probs", LINK_PROBS)
+        on_progress("finish", 0, 0)
+        entities, aliases = finish_tables(connection)
+        if options.rejects is not None:
+            write_rejects(connection, options.rejects, [*harvest.rejects, _row_rejects(folder)])
+    return AliasTables(entities, aliases, _report(connection, harvest, rows, config))
+
+
+def _identity(plan: Plan, config: AliasConfig) -> dict[str, object]:
+    """Return what the work on a dump is of: two builds of one identity read the same."""
+    return {
+        "parser_version": PARSER_VERSION,
+        "files": [[part.name, part.stat().st_size] for part in plan.parts],
+        "options": config.model_dump(mode="json", exclude=set(AFTER_THE_READING)),
+    }
+
+
+def _row_rejects(folder: WorkFolder) -> Path:
+    return folder.path / "rows.parquet"
+
+
+def _resolve(
+    connection: duckdb.DuckDBPyConnection,
+    inputs: BuildInputs,
+    config: AliasConfig,
+    harvest: Harvest,
+    folder: WorkFolder,
+    on_progress: Progress,
+) -> _Rows:
+    """Read the files beside the dump, and turn raw tables into ranked pairs."""
+    with RowFile(_row_rejects(folder), REJECTS) as file:
+        log = RejectLog(config.max_rejects_listed, sink=reject_sink(file, "row"))
+        stamps = read_files(connection, inputs, harvest.site, log, on_progress)
+        on_progress("resolve", 0, 0)
+        for title, qid in resolve_titles(connection):
+            log.add(Reason.QID_CONFLICT, title=title, detail=f"Q{qid}")
+    count_lost(connection, {"row": log, "link": harvest.links})
     on_progress("count", 0, 0)
     count_names(connection, config)
-    dropped = rank_pairs(connection, config)
-    create_like(connection, "link_probs", LINK_PROBS)
-    if parts and config.link_probability:
-        _count_occurrences(connection, parts, harvest, config, on_progress)
-    on_progress("finish", 0, 0)
-    entities, aliases = finish_tables(connection)
-    report = _report(connection, harvest, rows, dropped, _stamp(harvest, stamps, config))
-    return AliasTables(entities, aliases, report)
-
-
-def _track(
-    readings: Iterable[tuple[Path, Iterator[int]]], stage: str, total: int, on_progress: Progress
-) -> None:
-    """Run the readings one after the other and report the bytes done, a hundred times in all or so."""
-    base, told = 0, 0
-    on_progress(stage, 0, total)
-    for path, positions in readings:
-        for position in positions:
-            if base + position - told > total // 100:
-                told = base + position
-                on_progress(stage, told, total)
-        base += path.stat().st_size
-    on_progress(stage, total, total)
-
-
-def _read_dumps(
-    connection: duckdb.DuckDBPyConnection,
-    parts: Sequence[Path],
-    config: AliasConfig,
-    on_progress: Progress,
-) -> Harvest:
-    harvester = Harvester(connection, config)
-    if not parts:
-        return harvester.result
-    total = _size(parts)
-    _track(((part, harvester.read(part)) for part in parts), "read", total, on_progress)
-    return harvester.finish()
-
-
-def _size(paths: Sequence[Path]) -> int:
-    """Return the bytes of all files; a missing one is refused before anything is read."""
-    total = 0
-    for path in paths:
-        if not path.is_file():
-            raise DumpError(f"{path}: no such file; check the path")
-        total += path.stat().st_size
-    return total
-
-
-def _count_occurrences(
-    connection: duckdb.DuckDBPyConnection,
-    parts: Sequence[Path],
-    harvest: Harvest,
-    config: AliasConfig,
-    on_progress: Progress,
-) -> None:
-    """Fill `link_probs` from a second reading."""
-    surfaces = (str(row[0]) for row in connection.execute(_SURFACES_SQL).fetchall())
-    counter = OccurrenceCounter(surfaces, harvest.site, config)
-    readings = ((part, counter.read(part)) for part in parts)
-    _track(readings, "link_probability", _size(parts), on_progress)
-    for table in counter.link_probs():
-        insert(connection, "link_probs", table)
-
-
-def _stamp(harvest: Harvest, files: Sequence[FileStamp], config: AliasConfig) -> Stamp:
-    stamps = sorted([*harvest.stamps, *files], key=lambda stamp: (stamp.name, stamp.sha256))
-    site = harvest.site
-    return Stamp(
-        tuple(stamps),
-        site.dbname,
-        site.language,
-        site.first_letter,
-        PARSER_VERSION,
-        config.model_dump_json(),
-    )
+    return _Rows(log, stamps, rank_pairs(connection, config))
 
 
 def _report(
-    connection: duckdb.DuckDBPyConnection,
-    harvest: Harvest,
-    rows: RejectLog,
-    dropped: dict[Reason, int],
-    stamp: Stamp,
+    connection: duckdb.DuckDBPyConnection, harvest: Harvest, rows: _Rows, config: AliasConfig
 ) -> BuildReport:
-    totals = connection.execute(_TOTALS_SQL).fetchall()[0]
-    articles, redirects, entities, pairs, surfaces = totals
-    examples: list[Reject] = [
-        *harvest.pages.examples,
-        *harvest.links.examples,
-        *rows.examples,
-    ]
+    site = harvest.site
+    files = sorted([*harvest.stamps, *rows.stamps], key=lambda stamp: (stamp.name, stamp.sha256))
+    articles, redirects, entities, pairs, surfaces = connection.execute(_TOTALS_SQL).fetchall()[0]
     return BuildReport(
-        stamp=stamp,
+        stamp=Stamp(
+            tuple(files),
+            site.dbname,
+            site.language,
+            site.first_letter,
+            PARSER_VERSION,
+            config.model_dump_json(),
+        ),
         pages_read=harvest.n_pages,
         articles=articles,
         redirects=redirects,
@@ -248,12 +240,12 @@ def _report(
         links=harvest.n_links,
         links_in_templates=harvest.n_links_in_templates,
         rejected_links=dict(harvest.links.counts),
-        rejected_rows=dict(rows.counts),
-        dropped_pairs=dropped,
+        rejected_rows=dict(rows.log.counts),
+        dropped_pairs=rows.dropped,
         invalid_utf8=harvest.invalid_utf8,
         damaged_places=harvest.damaged,
         surfaces=surfaces,
         entities=entities,
         pairs=pairs,
-        rejects=tuple(examples),
+        rejects=(*harvest.pages.examples, *harvest.links.examples, *rows.log.examples),
     )

@@ -8,6 +8,7 @@ occurrence even where templates hide it from the plain text.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import marisa_trie
@@ -15,24 +16,34 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from alias_tables.config import AliasConfig
-from alias_tables.dumps import DumpReader, Page
-from alias_tables.harvest import PageIds, skip_reason, text_redirect
 from alias_tables.plain_text import plain_text
-from alias_tables.site import Site
+from alias_tables.slice_pages import SlicePages, SliceTask, text_redirect
 from alias_tables.surface import exact_key, tokens
-from alias_tables.titles import normal_form
 from alias_tables.wikitext import LinkReader
+from alias_tables.work_folder import SliceFiles
 
 LINK_PROBS = pa.schema([("surface", pa.string()), ("link_prob", pa.float32())])
+COUNTS = "counts.npy"
+"""Kind of file of a slice: rows (surface's number, documents linked, documents present)."""
+ROWS_A_BATCH = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class CountTask:
+    """A slice to count."""
+
+    of: SliceTask
+    trie: Path
+    longest: int
+    """Characters of the longest surface."""
 
 
 class SurfaceFinder:
     """Finds which surfaces of a dictionary occur in a text, between token boundaries."""
 
-    def __init__(self, surfaces: Iterable[str]) -> None:
-        self.trie = marisa_trie.Trie(surfaces)
-        self._longest = max((len(surface) for surface in self.trie), default=0)
+    def __init__(self, trie: marisa_trie.Trie, longest: int) -> None:
+        self.trie = trie
+        self._longest = longest
 
     def found_in(self, text: str) -> set[int]:
         """Return the ids (of the trie) of all surfaces in a text, overlapping ones too."""
@@ -48,53 +59,47 @@ class SurfaceFinder:
         return found
 
 
-class OccurrenceCounter:
-    """Counts documents by surface over all parts of a dump, read in the order of the first reading."""
+def count_slice(task: CountTask) -> None:
+    """Count the documents of one slice and write its file.
 
-    def __init__(self, surfaces: Iterable[str], site: Site, config: AliasConfig) -> None:
-        self._finder = SurfaceFinder(surfaces)
-        self._links = LinkReader(site, config)
-        self._config = config
-        self._site = site
-        self._seen = PageIds()
-        n_surfaces = len(self._finder.trie)
-        self._linked: npt.NDArray[np.uint32] = np.zeros(n_surfaces, np.uint32)
-        self._present: npt.NDArray[np.uint32] = np.zeros(n_surfaces, np.uint32)
+    Raises:
+        DumpError: the slice is damaged.
+        StoppedError: the run is over.
+    """
+    trie = marisa_trie.Trie().mmap(str(task.trie))
+    finder = SurfaceFinder(trie, task.longest)
+    counts: npt.NDArray[np.uint32] = np.zeros((len(trie), 2), np.uint32)
+    with SlicePages(task.of) as pages:
+        for page, _, reason in pages:
+            redirect = page.redirect is not None or text_redirect(page.text) is not None
+            if reason is None and not redirect:
+                _count(page.text, finder, pages.links, counts)
+    numbers = np.flatnonzero(counts[:, 1])
+    rows = np.column_stack([numbers.astype(np.uint32), counts[numbers]])
+    with task.of.files.aside(COUNTS).open("wb") as file:
+        np.save(file, rows, allow_pickle=False)
+    task.of.files.finish((COUNTS,), {})
 
-    def read(self, path: Path) -> Iterator[int]:
-        """Read one part; yield the bytes of the file read so far, now and then."""
-        config = self._config
-        limit, skip = config.max_page_chars, config.skip_damaged_pages
-        with DumpReader(path, max_page_chars=limit, skip_damaged_pages=skip) as reader:
-            for page in reader.pages():
-                if self._is_article(page):
-                    self.count(page.text)
-                yield reader.position
-            yield reader.size
 
-    def _is_article(self, page: Page) -> bool:
-        """Say whether the first reading took the links of this page."""
-        if page.namespace is None:
-            page.namespace = -1 if self._links.targets.is_elsewhere(page.title) else 0
-        if skip_reason(page, self._seen) is not None or normal_form(page.title, self._site) is None:
-            return False
-        return page.redirect is None and text_redirect(page.text) is None
+def _count(
+    text: str, finder: SurfaceFinder, links: LinkReader, counts: npt.NDArray[np.uint32]
+) -> None:
+    """Count one document."""
+    linked = {finder.trie.get(link.surface) for link in links.scan(text).links} - {None}
+    present = linked | finder.found_in(plain_text(text, links.targets.is_elsewhere))
+    for column, numbers in enumerate((linked, present)):
+        counts[np.fromiter(numbers, np.intp, len(numbers)), column] += 1
 
-    def count(self, text: str) -> None:
-        """Count one document."""
-        trie = self._finder.trie
-        linked = {trie.get(link.surface) for link in self._links.scan(text).links} - {None}
-        present = self._finder.found_in(plain_text(text, self._links.targets.is_elsewhere))
-        for counts, numbers in ((self._linked, linked), (self._present, present | linked)):
-            counts[np.fromiter(numbers, np.intp, len(numbers))] += 1
 
-    def link_probs(self) -> Iterator[pa.Table]:
-        """Yield tables of (surface, link_prob); surfaces that never occur are left out."""
-        numbers = np.flatnonzero(self._present)
-        shares = (self._linked[numbers] / self._present[numbers]).astype(np.float32)
-        for start in range(0, len(numbers), 100_000):
-            part = slice(start, start + 100_000)
-            surfaces: Sequence[str] = [
-                self._finder.trie.restore_key(n) for n in numbers[part].tolist()
-            ]
-            yield pa.table([surfaces, shares[part]], schema=LINK_PROBS)
+def link_probs(trie: marisa_trie.Trie, files: Iterable[SliceFiles]) -> Iterator[pa.Table]:
+    """Sum the counts of all slices; yield tables of `LINK_PROBS`, without surfaces that never occur."""
+    counts: npt.NDArray[np.uint32] = np.zeros((len(trie), 2), np.uint32)
+    for slice_files in files:
+        rows = np.load(slice_files.path(COUNTS), allow_pickle=False)
+        counts[rows[:, 0]] += rows[:, 1:]
+    numbers = np.flatnonzero(counts[:, 1])
+    shares = (counts[numbers, 0] / counts[numbers, 1]).astype(np.float32)
+    for start in range(0, len(numbers), ROWS_A_BATCH):
+        part = slice(start, start + ROWS_A_BATCH)
+        surfaces: Sequence[str] = [trie.restore_key(n) for n in numbers[part].tolist()]
+        yield pa.table([surfaces, shares[part]], schema=LINK_PROBS)

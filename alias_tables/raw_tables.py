@@ -1,37 +1,25 @@
-"""The raw tables a build fills before anything is resolved, as temporary tables of the caller's connection.
+"""The raw tables of a build, as temporary tables of the caller's connection.
 
-`raw_pages` has a row for each version of an article or redirect, `raw_names` a count for each (surface,
-target title, channel); equal names are summed before they go in, and again when they are counted.
+`raw_pages` and `raw_names` are read from the files of all slices at once, so that no order matters; nothing
+in them is resolved.
 """
 
-from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-NAMES_A_BATCH = 200_000
-PAGES_A_BATCH = 5_000
+from alias_tables.row_files import RAW_NAMES, RAW_PAGES
 
-RAW_PAGES = pa.schema(
-    [
-        ("page_id", pa.uint32()),
-        ("revision_id", pa.uint64()),
-        ("title", pa.string()),
-        ("label", pa.string()),
-        ("redirect", pa.string()),
-        ("section", pa.string()),
-        ("flags", pa.list_(pa.string())),
-        ("description", pa.string()),
-    ]
-)
-RAW_NAMES = pa.schema(
-    [
-        ("surface", pa.string()),
-        ("target", pa.string()),
-        ("channel", pa.string()),
-        ("n", pa.uint64()),
-    ]
-)
+__all__ = ["RAW_NAMES", "RAW_PAGES", "create_like", "insert", "load_raw_tables"]
+
+RAW_PAGES_SQL = "create or replace temp table raw_pages as from read_parquet($files)"
+RAW_NAMES_SQL = """
+create or replace temp table raw_names as
+select surface, target, channel, sum(n)::ubigint as n from read_parquet($files)
+group by surface, target, channel
+"""
 
 
 def create_like(connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Schema) -> None:
@@ -49,43 +37,15 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) ->
         connection.unregister("alias_tables_batch")
 
 
-class RawTables:
-    """Collects rows and hands them to DuckDB; equal names are summed before they go."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
-        self._pages: list[dict[str, object]] = []
-        self._names: Counter[tuple[str, str, str]] = Counter()
-        for table, schema in (("raw_pages", RAW_PAGES), ("raw_names", RAW_NAMES)):
+def load_raw_tables(
+    connection: duckdb.DuckDBPyConnection, pages: Sequence[Path], names: Sequence[Path]
+) -> None:
+    """Make `raw_pages` and `raw_names` from the files of all slices, empty ones from none."""
+    for table, schema, sql, files in (
+        ("raw_pages", RAW_PAGES, RAW_PAGES_SQL, pages),
+        ("raw_names", RAW_NAMES, RAW_NAMES_SQL, names),
+    ):
+        if files:
+            connection.execute(sql, {"files": [str(path) for path in files]})
+        else:
             create_like(connection, table, schema)
-
-    def add_page(self, row: dict[str, object]) -> None:
-        """Add a row of `RAW_PAGES`."""
-        self._pages.append(row)
-        if len(self._pages) >= PAGES_A_BATCH:
-            self._flush_pages()
-
-    def add_name(self, surface: str, target: str, channel: str) -> None:
-        """Count a name once more."""
-        self._names[surface, target, channel] += 1
-
-    def flush_if_full(self) -> None:
-        """Write the names if there are many."""
-        if len(self._names) >= NAMES_A_BATCH:
-            self._flush_names()
-
-    def flush(self) -> None:
-        """Write all that is held back."""
-        self._flush_pages()
-        self._flush_names()
-
-    def _flush_pages(self) -> None:
-        insert(self._connection, "raw_pages", pa.Table.from_pylist(self._pages, RAW_PAGES))
-        self._pages.clear()
-
-    def _flush_names(self) -> None:
-        keys = list(self._names)
-        columns = [[key[i] for key in keys] for i in range(3)]
-        rows = pa.table([*columns, list(self._names.values())], schema=RAW_NAMES)
-        insert(self._connection, "raw_names", rows)
-        self._names.clear()

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from alias_tables.reasons import Reason
 from alias_tables.sources import FileStamp
@@ -72,9 +73,12 @@ class BuildReport:
 
 @dataclass(slots=True)
 class RejectLog:
-    """Counts everything left out, and keeps the first examples of each reason."""
+    """Counts everything left out, keeps the first examples of each reason, and passes all on."""
 
     listed: int
+    """Examples kept for each reason."""
+    sink: Callable[[Reject, int], None] | None = None
+    """Called with each reject and how many of it there are."""
     counts: Counter[Reason] = field(default_factory=Counter)
     examples: list[Reject] = field(default_factory=list)
 
@@ -82,6 +86,31 @@ class RejectLog:
         self, reason: Reason, page_id: int = 0, title: str = "", detail: str = "", n: int = 1
     ) -> None:
         """Count `n` of a reason; the example is kept while there is room."""
-        if self.counts[reason] < self.listed:
-            self.examples.append(Reject(reason, page_id, title[:300], detail[:200]))
+        room = self.counts[reason] < self.listed
         self.counts[reason] += n
+        if room or self.sink:
+            reject = Reject(reason, page_id, title[:300], detail[:200])
+            if room:
+                self.examples.append(reject)
+            if self.sink:
+                self.sink(reject, n)
+
+    def as_json(self) -> dict[str, object]:
+        """Return counts and examples for `merge`."""
+        return {
+            "counts": dict(self.counts),
+            "examples": [
+                [item.reason, item.page_id, item.title, item.detail] for item in self.examples
+            ],
+        }
+
+    def merge(self, counts: Mapping[str, int], examples: Iterable[Sequence[Any]]) -> None:
+        """Add what another log counted and kept, as if it had been added here, after what is there."""
+        kept = Counter(item.reason for item in self.examples)
+        for word, page_id, title, detail in examples:
+            reason = Reason(word)
+            if kept[reason] < self.listed:
+                kept[reason] += 1
+                self.examples.append(Reject(reason, page_id, title, detail))
+        for word, n in counts.items():
+            self.counts[Reason(word)] += n

@@ -1,7 +1,10 @@
-"""Opening one part of a dump: what kind of file it is, its bytes as text, and how far it was read.
+"""Opening one part of a dump, or a slice of it: what kind of file it is, its bytes, how far it was read.
 
 In: .xml, .xml.bz2 (multistream too) or .xml.gz, told apart by their first bytes. Out: chunks of valid
 UTF-8. Whatever is no dump is refused with a message that names the file and the byte.
+
+A slice is given by two bytes of the file and holds the pages that *begin* between them: its text runs to
+the first `<page>` at or past `stop`. So slices cover every page once, wherever they are cut.
 """
 
 import bz2
@@ -9,19 +12,27 @@ import codecs
 import gzip
 import hashlib
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from typing_extensions import override
 
-from alias_tables.errors import DumpError
+from alias_tables.errors import DumpError, FalseBoundaryError
 
 CHUNK_BYTES = 1 << 18
+BZ2_MAGIC = b"BZh"
+GZIP_MAGIC = b"\x1f\x8b"
+PAGE_MARK = b"<page>"
+"""Begins a page, and stands nowhere else: text has its brackets escaped."""
+END_MARK = b"</mediawiki>"
 
 _REPLACEMENT = "\ufffd"
+_ROOT_CLOSED = re.compile(rb"</mediawiki\s*>|<mediawiki\b[^<>]*/>")
+_TAIL_BYTES = 4096
 _HINTS = (
     (b"7z\xbc\xaf\x27\x1c", "7-zip archive: unpack it, or take the .xml.bz2 of the same dump"),
     (b"\x28\xb5\x2f\xfd", "Zstandard file: unpack it to .xml first"),
@@ -30,6 +41,9 @@ _HINTS = (
     (b"%PDF", "PDF document, not a dump"),
 )
 _HTML_HEADS = (b"<!doctype html", b"<html")
+
+Blocks = Iterator[tuple[bytes, bool]]
+"""Decompressed bytes, and whether they lie past the end of the slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +56,14 @@ class FileStamp:
 
 
 class _HashedFile(io.RawIOBase):
-    """A file that hashes what is read of it, once, in order."""
+    """A file that hashes what is read of it, once, in order; or only counts it."""
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: BinaryIO, start: int, *, hashed: bool) -> None:
         self._raw = raw
+        self._hashed = hashed
         self.digest = hashlib.sha256()
-        self.position = 0
+        self.position = start
+        raw.seek(start)
 
     @override
     def readable(self) -> bool:
@@ -57,35 +73,49 @@ class _HashedFile(io.RawIOBase):
     @override
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # narrower than typeshed's buffer
         """Read, and hash what was read."""
-        data = self._raw.read(len(buffer))
+        data = self.take(len(buffer))
         buffer[: len(data)] = data
-        self.digest.update(data)
-        self.position += len(data)
         return len(data)
+
+    def take(self, n_bytes: int) -> bytes:
+        """Read without a copy."""
+        data = self._raw.read(n_bytes)
+        if self._hashed:
+            self.digest.update(data)
+        self.position += len(data)
+        return data
 
 
 class Source:
-    """One open part of a dump; use as a context manager."""
+    """One open part of a dump, or a slice of it; use as a context manager.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file.
+        start: first byte of the slice; in a bz2 file where a stream begins, in a gzip file 0.
+        stop: the byte at which the slice ends (in a bz2 file where a stream begins); None: the end of
+            the file. A `stop` of 0 gives what stands before the first page.
+    """
+
+    def __init__(self, path: Path, start: int = 0, stop: int | None = None) -> None:
         self.path = path
         self.replaced = 0
         """How many byte sequences were no UTF-8 and became U+FFFD."""
+        self.page_follows = False
+        """A page begins where the slice ends."""
+        self._start, self._stop = start, stop
         try:
             self.size = path.stat().st_size
             self._handle = path.open("rb")
         except OSError as error:
             message = f"{path}: cannot be read ({error.strerror}); check the path"
             raise DumpError(message) from error
-        self._hashed = _HashedFile(self._handle)
-        head = self._handle.read(512)
-        self._handle.seek(0)
+        self._head = self._handle.read(512)
         try:
-            self._check(head)
+            self._check(self._head)
         except DumpError:
             self._handle.close()
             raise
-        self._stream = self._decompress(head)
+        self._file = _HashedFile(self._handle, start, hashed=start == 0 and stop is None)
 
     def __enter__(self) -> "Source":  # noqa: PYI034 (beartype refuses `Self`)
         return self
@@ -95,14 +125,14 @@ class Source:
 
     @property
     def position(self) -> int:
-        """Bytes of the file read so far, compressed if it is."""
-        return self._hashed.position
+        """The byte of the file up to which it was read, compressed if it is."""
+        return self._file.position
 
     def stamp(self) -> FileStamp:
-        """Read what is left of the file, and return its stamp."""
-        while self._hashed.read(CHUNK_BYTES):
+        """Read what is left of the file, and return its stamp (of a whole file, not of a slice)."""
+        while self._file.take(CHUNK_BYTES):
             pass
-        return FileStamp(self.path.name, self.size, self._hashed.digest.hexdigest())
+        return FileStamp(self.path.name, self.size, self._file.digest.hexdigest())
 
     def _check(self, head: bytes) -> None:
         if not head:
@@ -111,34 +141,38 @@ class Source:
             if head.startswith(magic):
                 raise DumpError(f"{self.path}: {hint}")
 
-    def _decompress(self, head: bytes) -> BinaryIO:
-        buffered = io.BufferedReader(self._hashed, CHUNK_BYTES)
-        if head.startswith(b"BZh"):
-            return cast("BinaryIO", bz2.BZ2File(buffered))
-        if head.startswith(b"\x1f\x8b"):
-            return cast("BinaryIO", gzip.GzipFile(fileobj=buffered))
-        return cast("BinaryIO", buffered)
-
     def chunks(self) -> Iterator[bytes]:
-        """Yield the decompressed bytes as valid UTF-8.
+        """Yield the text of the slice as valid UTF-8; `</mediawiki>` is added where a page follows.
 
         Raises:
             DumpError: the file ends too soon, is damaged, or is an HTML page.
         """
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        first = True
-        while True:
-            raw = self._read()
-            if first:
+        pending = b""
+        unchecked = self._start == 0
+        for raw in filter(None, self._body()):
+            if unchecked:
                 self._check_markup(raw)
-                first = False
-            text = decoder.decode(raw, final=not raw)
-            if _REPLACEMENT in text:
-                self.replaced += text.count(_REPLACEMENT) - raw.count(_REPLACEMENT.encode())
-            if text:
-                yield text.encode()
-            if not raw:
-                return
+                unchecked = False
+            data = pending + raw
+            try:
+                data.decode()
+            except UnicodeDecodeError:
+                decoder.reset()
+                text = decoder.decode(data)
+                pending = decoder.getstate()[0]
+                self._count_replaced(text, data[: len(data) - len(pending)])
+                data = text.encode()
+            else:
+                pending = b""
+            if data:
+                yield data
+        if pending:
+            self.replaced += 1
+            yield _REPLACEMENT.encode()
+
+    def _count_replaced(self, text: str, data: bytes) -> None:
+        self.replaced += text.count(_REPLACEMENT) - data.count(_REPLACEMENT.encode())
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the decompressed bytes as they are: SQL and JSON dumps decode their own strings.
@@ -146,12 +180,40 @@ class Source:
         Raises:
             DumpError: the file ends too soon or is damaged.
         """
-        while block := self._read():
+        for block, _ in self._blocks():
             yield block
 
-    def _read(self) -> bytes:
+    def _body(self) -> Iterator[bytes]:
+        """Yield the bytes up to the first page that begins past the end of the slice."""
+        past_end = last = b""
+        for block, past in self._blocks():
+            data = past_end + block
+            if past:
+                found = data.find(PAGE_MARK)
+                if found >= 0:
+                    self.page_follows = True
+                    yield data[:found] + END_MARK
+                    return
+                kept = max(len(data) - len(PAGE_MARK) + 1, 0)
+                data, past_end = data[:kept], data[kept:]
+            last = (last + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+            yield data
+        yield past_end
+        if not _ROOT_CLOSED.search(last + past_end):
+            raise DumpError(
+                f"{self.path}: the XML ends too soon, after {self.position} bytes;"
+                " the download is incomplete, fetch it again"
+            )
+
+    def _blocks(self) -> Blocks:
+        if self._head.startswith(BZ2_MAGIC):
+            blocks = self._bz2_blocks()
+        elif self._head.startswith(GZIP_MAGIC):
+            blocks = self._gzip_blocks()
+        else:
+            blocks = self._plain_blocks()
         try:
-            return self._stream.read(CHUNK_BYTES)
+            yield from blocks
         except EOFError as error:
             message = (
                 f"{self.path}: the compressed file ends too soon, after {self.position} bytes;"
@@ -161,6 +223,48 @@ class Source:
         except (OSError, zlib.error) as error:
             message = f"{self.path}: damaged near byte {self.position} ({error}); fetch it again"
             raise DumpError(message) from error
+
+    def _plain_blocks(self) -> Blocks:
+        stop = self.size if self._stop is None else self._stop
+        while self.position < stop:
+            block = self._file.take(min(CHUNK_BYTES, stop - self.position))
+            if not block:
+                return
+            yield block, False
+        while block := self._file.take(CHUNK_BYTES):
+            yield block, True
+
+    def _gzip_blocks(self) -> Blocks:
+        past = self._stop is not None
+        stream = gzip.GzipFile(fileobj=io.BufferedReader(self._file, CHUNK_BYTES))
+        while block := stream.read(CHUNK_BYTES):
+            yield block, past
+
+    def _bz2_blocks(self) -> Blocks:
+        """Decompress stream after stream; what follows the last one is passed over, as bzip2 does."""
+        stop = self._stop
+        past = stop is not None and self.position >= stop
+        data = self._file.take(CHUNK_BYTES)
+        if not data.startswith(BZ2_MAGIC):
+            raise FalseBoundaryError(f"{self.path}: no stream begins at byte {self._start}")
+        while data.startswith(BZ2_MAGIC):
+            decompressor = bz2.BZ2Decompressor()
+            while not decompressor.eof:
+                if decompressor.needs_input and not data:
+                    data = self._file.take(CHUNK_BYTES)
+                    if not data:
+                        raise EOFError
+                block, data = decompressor.decompress(data, CHUNK_BYTES), b""
+                if block:
+                    yield block, past
+            data = decompressor.unused_data
+            if len(data) < len(BZ2_MAGIC):
+                data += self._file.take(CHUNK_BYTES)
+            if stop is not None and not past:
+                boundary = self.position - len(data)
+                past = boundary == stop
+                if boundary > stop:
+                    raise FalseBoundaryError(f"{self.path}: no stream begins at byte {stop}")
 
     def _check_markup(self, start: bytes) -> None:
         head = start[:512].removeprefix(codecs.BOM_UTF8).lstrip()

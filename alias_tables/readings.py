@@ -1,0 +1,299 @@
+"""The two readings of a dump, slice by slice over the workers.
+
+In: a `Plan` and a work folder. Out: the first reading fills `raw_pages` and `raw_names`, the second
+`link_probs`; what is counted comes back as a `Harvest`. A page that two slices hold counts where it stands
+first: the later slice is read again without it, so that the outcome is that of reading all in order.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import marisa_trie
+import numpy as np
+
+from alias_tables.config import AliasConfig
+from alias_tables.errors import DumpError, FalseBoundaryError, WorkFolderError
+from alias_tables.harvest import COUNTED, LEFT_OUT, NAMES, PAGES, HarvestTask, harvest_slice
+from alias_tables.occurrences import COUNTS, LINK_PROBS, CountTask, count_slice, link_probs
+from alias_tables.raw_tables import create_like, insert, load_raw_tables
+from alias_tables.report import RejectLog
+from alias_tables.site import Site
+from alias_tables.slice_pages import SliceTask
+from alias_tables.slices import Plan, Slice
+from alias_tables.sources import CHUNK_BYTES, FileStamp
+from alias_tables.work_folder import SliceFiles, WorkFolder, write_json
+from alias_tables.workers import Board, Crew
+
+Progress = Callable[[str, int, int], None]
+
+REPEATED_SQL = """
+with files as (select unnest($files) as filename, generate_subscripts($files, 1) - 1 as slice),
+held as (
+    select distinct page_id, slice from read_parquet($files, filename = true) join files using (filename)
+),
+repeated as (
+    select page_id, min(slice) as first from held group by page_id having count(*) > 1
+)
+select slice, page_id from held join repeated using (page_id) where slice > first
+order by slice, page_id
+"""
+"""Pages that a slice holds and an earlier one too."""
+
+_SURFACES_SQL = "select distinct surface from ranked where reason is null"
+
+
+@dataclass(slots=True)
+class Harvest:
+    """What the first reading saw beside its tables."""
+
+    pages: RejectLog
+    links: RejectLog
+    site: Site = field(default_factory=Site)
+    stamps: list[FileStamp] = field(default_factory=list)
+    n_pages: int = 0
+    n_links: int = 0
+    n_links_in_templates: int = 0
+    invalid_utf8: int = 0
+    damaged: int = 0
+    rejects: list[Path] = field(default_factory=list)
+    """Files of all that was left out, if they were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _HashTask:
+    """A part to hash, and where its hash goes."""
+
+    part: Path
+    result: Path
+    board: Path
+    slot: int
+
+
+def _hash_part(task: _HashTask) -> None:
+    board, digest = Board(task.board), hashlib.sha256()
+    with task.part.open("rb") as file:
+        while block := file.read(4 * CHUNK_BYTES):
+            board.tell(task.slot, 0)
+            digest.update(block)
+    write_json(task.result, {"sha256": digest.hexdigest()})
+
+
+def _work(task: HarvestTask | CountTask | _HashTask) -> None:
+    match task:
+        case HarvestTask():
+            harvest_slice(task)
+        case CountTask():
+            count_slice(task)
+        case _HashTask():
+            _hash_part(task)
+
+
+class Readings:
+    """Reads the slices of one dump, as many at a time as there are workers."""
+
+    def __init__(
+        self, plan: Plan, config: AliasConfig, folder: WorkFolder, crew: Crew, progress: Progress
+    ) -> None:
+        self.plan = plan
+        self._config = config
+        self._folder = folder
+        self._crew = crew
+        self._progress = progress
+        self._excluded: dict[Slice, Path] = {}
+        self._total = sum(part.stat().st_size for part in plan.parts)
+
+    def first(
+        self, connection: duckdb.DuckDBPyConnection, known: Mapping[Path, str], *, rejects: bool
+    ) -> Harvest:
+        """Fill `raw_pages` and `raw_names`.
+
+        Args:
+            connection: where the temporary tables are made.
+            known: SHA-256 of parts, where the caller has them already.
+            rejects: also write what is left out to files.
+
+        Raises:
+            DumpError: a part is damaged, or the dump has no article or no link.
+            WorkFolderError: a part is not the one the folder holds work of.
+        """
+        self._check_hashes(known)
+        try:
+            files = self._harvest("read", self.plan.slices, rejects=rejects)
+        except FalseBoundaryError:
+            self.plan = self.plan.uncut()
+            files = self._harvest("read", self.plan.slices, rejects=rejects)
+        if self._find_repeated(connection, files):
+            files |= self._harvest("read_again", list(self._excluded), rejects=rejects)
+        harvest = self._sum([files[piece] for piece in self.plan.slices], rejects=rejects)
+        pages, names = ([held.path(kind) for held in files.values()] for kind in (PAGES, NAMES))
+        load_raw_tables(connection, pages, names)
+        return harvest
+
+    def second(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Fill `link_probs` from `ranked`."""
+        create_like(connection, "link_probs", LINK_PROBS)
+        path, longest = self._save_surfaces(connection)
+        stage = f"surfaces-{path.stem}"
+        files = {piece: self._files(stage, piece) for piece in self.plan.slices}
+        board = self._board(len(files))
+        tasks = [
+            CountTask(self._task(piece, held, board, slot), path, longest)
+            for slot, (piece, held) in enumerate(files.items())
+            if not held.is_finished(COUNTS)
+        ]
+        self._run("link_probability", tasks, board)
+        trie = marisa_trie.Trie().mmap(str(path))
+        for table in link_probs(trie, files.values()):
+            insert(connection, "link_probs", table)
+
+    def _save_surfaces(self, connection: duckdb.DuckDBPyConnection) -> tuple[Path, int]:
+        """Write the surfaces as a trie that workers map; return its path and the longest surface."""
+        rows = connection.execute(_SURFACES_SQL)
+        trie = marisa_trie.Trie(surface for (surface,) in iter(rows.fetchone, None))
+        longest = max((len(surface) for surface in trie.iterkeys()), default=0)
+        aside = self._folder.path / "surfaces.part"
+        trie.save(str(aside))
+        with aside.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return aside.replace(aside.with_name(f"{digest}.marisa")), longest
+
+    def _board(self, n_slots: int) -> Board:
+        return Board(self._folder.path / "board", n_slots or 1)
+
+    def _task(self, piece: Slice, held: SliceFiles, board: Board, slot: int) -> SliceTask:
+        excluded = self._excluded.get(piece)
+        return SliceTask(
+            piece, held, self.plan.site, self._config, board.path, slot, excluded=excluded
+        )
+
+    def _files(self, stage: str, piece: Slice) -> SliceFiles:
+        excluded = self._excluded.get(piece)
+        return self._folder.slice_files(stage, piece, "" if excluded is None else excluded.stem)
+
+    def _run(
+        self,
+        stage: str,
+        tasks: Sequence[HarvestTask | CountTask | _HashTask],
+        board: Board,
+        total: int | None = None,
+    ) -> None:
+        """Run what is not finished; the stage's bytes begin with those that are."""
+        whole = self._total if total is None else total
+        todo = sum(task.of.piece.n_bytes for task in tasks if not isinstance(task, _HashTask))
+        told = whole - todo
+
+        def tell(done: int) -> None:
+            nonlocal told
+            if whole - todo + done - told > whole // 100:
+                told = whole - todo + done
+                self._progress(stage, told, whole)
+
+        self._progress(stage, told, whole)
+        self._crew.run(_work, tasks, board, tell)
+        self._progress(stage, whole, whole)
+
+    def _harvest(
+        self, stage: str, slices: Sequence[Slice], *, rejects: bool
+    ) -> dict[Slice, SliceFiles]:
+        files = {piece: self._files("read", piece) for piece in slices}
+        hashes = [] if stage != "read" else self._unhashed()
+        board = self._board(len(slices) + len(hashes))
+        tasks: list[HarvestTask | CountTask | _HashTask] = [
+            _HashTask(part, result, board.path, len(slices) + i)
+            for i, (part, result) in enumerate(hashes)
+        ]
+        for slot, (piece, held) in enumerate(files.items()):
+            task = HarvestTask(self._task(piece, held, board, slot), rejects)
+            if not held.is_finished(*task.kinds):
+                tasks.append(task)
+        total = None if stage == "read" else sum(piece.n_bytes for piece in slices)
+        self._run(stage, tasks, board, total)
+        return files
+
+    def _hash_files(self) -> list[tuple[Path, Path]]:
+        return [
+            (part, self._folder.path / f"hash-{number:04d}.json")
+            for number, part in enumerate(self.plan.parts)
+        ]
+
+    def _unhashed(self) -> list[tuple[Path, Path]]:
+        return [(part, result) for part, result in self._hash_files() if not result.exists()]
+
+    def _check_hashes(self, known: Mapping[Path, str]) -> None:
+        """Compare the parts with those the folder holds work of; write the hashes that are known."""
+        held = {part: result for part, result in self._hash_files() if result.exists()}
+        if self._folder.resumed and len(held) < len(self._hash_files()):
+            self._folder.clear()  # cut off before it was known what was read
+        before = {part: _read_hash(result) for part, result in held.items()}
+        for result in held.values():
+            result.unlink()
+        for part, result in self._hash_files():
+            if part in known:
+                write_json(result, {"sha256": known[part]})
+        if before:
+            board = self._board(1)
+            tasks = [_HashTask(part, path, board.path, 0) for part, path in self._unhashed()]
+            self._run("check", tasks, board, 0)
+        for part, result in self._hash_files():
+            if part in before and before[part] != _read_hash(result):
+                raise WorkFolderError(
+                    f"{self._folder.path}: {part.name} changed since; choose another folder"
+                )
+
+    def _find_repeated(
+        self, connection: duckdb.DuckDBPyConnection, files: Mapping[Slice, SliceFiles]
+    ) -> bool:
+        """Write the page ids that each slice shares with an earlier one; say whether there are any."""
+        if len(files) < 2:  # noqa: PLR2004 (two slices can share a page)
+            return False
+        paths = [str(held.path(PAGES)) for held in files.values()]
+        found = connection.execute(REPEATED_SQL, {"files": paths}).fetchnumpy()
+        pieces = list(files)
+        for number in np.unique(found["slice"]).tolist():
+            ids = found["page_id"][found["slice"] == number].astype(np.uint32)
+            digest = hashlib.sha256(ids.tobytes()).hexdigest()[:16]
+            path = self._folder.path / f"{digest}.npy"
+            np.save(path, ids, allow_pickle=False)
+            self._excluded[pieces[number]] = path
+        return bool(self._excluded)
+
+    def _sum(self, files: Sequence[SliceFiles], *, rejects: bool) -> Harvest:
+        """Add up the counts of all slices, in their order, and judge them."""
+        listed = self._config.max_rejects_listed
+        harvest = Harvest(RejectLog(listed), RejectLog(listed), self.plan.site)
+        harvest.stamps = [
+            FileStamp(part.name, part.stat().st_size, _read_hash(result))
+            for part, result in self._hash_files()
+        ]
+        for held in files:
+            counts = held.counts()
+            for name in (*COUNTED, "invalid_utf8", "damaged"):
+                setattr(harvest, name, getattr(harvest, name) + counts[name])
+            for log, name in ((harvest.pages, "pages"), (harvest.links, "links")):
+                log.merge(**counts[name])
+            if rejects:
+                harvest.rejects.append(held.path(LEFT_OUT))
+        _check_plausible(harvest)
+        return harvest
+
+
+def _read_hash(path: Path) -> str:
+    return str(json.loads(path.read_text(encoding="utf-8"))["sha256"])
+
+
+def _check_plausible(harvest: Harvest) -> None:
+    names = ", ".join(stamp.name for stamp in harvest.stamps)
+    n_skipped = sum(harvest.pages.counts.values())
+    if harvest.n_pages == n_skipped:
+        raise DumpError(
+            f"{names}: no article in {harvest.n_pages} pages; a pages-articles dump is expected"
+        )
+    if harvest.n_links == 0:
+        raise DumpError(
+            f"{names}: 0 links in {harvest.n_pages - n_skipped} articles:"
+            " wrong dump or unsupported schema"
+        )
