@@ -6,6 +6,7 @@ MekbError
 ├── StoreError     the store is locked, foreign, damaged, or a table breaks its contract
 ├── UnknownError   a user, item, entity or model that is not there
 ├── OutputError    an output exists or cannot be written
+├── MissingError   an optional library is asked for and not installed
 └── BundleError    a bundle is incomplete, altered or of another version
 """
 
@@ -36,6 +37,10 @@ class UnknownError(MekbError):
 
 class OutputError(MekbError):
     """An output exists already or cannot be written."""
+
+
+class MissingError(MekbError):
+    """An optional library is asked for and not installed."""
 
 
 class BundleError(MekbError):

@@ -1,29 +1,31 @@
 """A user's MeKB as a file: JSON, CSV, Turtle, JSON-LD, N-Triples, or a picture; many users as N-Quads.
 
 Only the user asked for and their own evidence are written. JSON holds everything; CSV has one row an
-interest; RDF has the shape of `mekb.rdf`. The same MeKB gives the same bytes.
+interest; RDF has the shape of `mekb.rdf`. The same MeKB gives the same bytes. All but CSV and pictures are
+read back by `mekb.rdf.files`.
 """
 
+import contextlib
 import csv
+import gzip
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, Any
 
 from mekb.errors import OutputError
 from mekb.graph import Interest, UserGraph
 from mekb.output import written_whole
-
-if TYPE_CHECKING:
-    from rdflib import Graph
-
-    from mekb.rdf import Provenance
+from mekb.rdf.provenance import Provenance
+from mekb.rdf.statements import Statements
 
 TEXT_FORMATS = ("json", "csv")
 RDF_FORMATS: Mapping[str, str] = {"ttl": "turtle", "jsonld": "json-ld", "nt": "nt"}
 """Our name of a format -> rdflib's."""
+MANY_USERS_ENDINGS = (".nq", ".nq.gz")
+"""Of files that hold many users' graphs."""
 PICTURE_FORMATS = ("png", "svg")
 FORMATS = (*TEXT_FORMATS, *RDF_FORMATS, *PICTURE_FORMATS)
 """Every format of one user's graph; each is also the ending of its files."""
@@ -57,7 +59,7 @@ def write_user_graph(
     format: str | None = None,  # noqa: A002  (the name users know from the command line)
     force: bool = False,
     spreadsheet_safe: bool = False,
-    provenance: "Provenance | None" = None,
+    provenance: Provenance | None = None,
 ) -> None:
     """Write a user's MeKB to a file, whole or not at all.
 
@@ -81,11 +83,11 @@ def write_user_graph(
 
             aside.write_bytes(draw(graph, chosen))
         elif chosen == "csv":
-            encoding = "utf-8-sig" if spreadsheet_safe else "utf-8"
-            aside.write_bytes(_csv(graph, spreadsheet_safe=spreadsheet_safe).encode(encoding))
+            mark = b"\xef\xbb\xbf" if spreadsheet_safe else b""
+            aside.write_bytes(mark + _encoded(_csv(graph, spreadsheet_safe=spreadsheet_safe)))
         else:
             text = _json(graph) if chosen == "json" else _rdf(graph, chosen, provenance)
-            aside.write_bytes(text.encode())
+            aside.write_bytes(_encoded(text))
 
 
 def write_user_graphs(
@@ -93,40 +95,58 @@ def write_user_graphs(
     path: Path,
     *,
     force: bool = False,
-    provenance: "Provenance | None" = None,
-    on_user: Callable[[], None] | None = None,
+    provenance: Provenance | None = None,
+    on_user: Callable[[int], None] | None = None,
 ) -> int:
     """Write many users' MeKBs as N-Quads, one named graph a user, one user in memory at a time.
 
+    A user's graph is called by the IRI of their profile, and its lines stand together.
+
     Args:
         graphs: the MeKBs, which may be made while they are read.
-        path: where to.
+        path: where to: an `.nq` file, packed where it ends in `.gz`.
         force: whether an existing file may be replaced.
         provenance: the store and run named in the file.
-        on_user: called after each user.
+        on_user: told after each user how many are written.
 
     Returns:
         How many users were written.
 
     Raises:
-        OutputError: if the file exists or cannot be written.
+        OutputError: if the path has another ending, the file exists, or it cannot be written.
     """
-    from mekb.rdf import Provenance, profile_iri, user_graph_rdf  # noqa: PLC0415  (rdflib is slow to load)
-
-    about = provenance or Provenance()
+    if not path.name.lower().endswith(MANY_USERS_ENDINGS):
+        raise OutputError(f"{path}: many users go into N-Quads: {' or '.join(MANY_USERS_ENDINGS)}")
+    statements = Statements(provenance or Provenance(), quads=True)
     n_users = 0
-    with (
-        written_whole(path, force=force) as aside,
-        aside.open("w", encoding="utf-8", newline="\n") as file,
-    ):
+    with written_whole(path, force=force) as aside, _packed(aside) as file:
         for graph in graphs:
-            name = f" {profile_iri(graph.user, about.store).n3()} .\n"
-            for line in _triples(user_graph_rdf(graph, about)):
-                file.write(line.removesuffix(" .") + name)
+            file.write(statements.of(graph).encode())
             n_users += 1
             if on_user is not None:
-                on_user()
+                on_user(n_users)
     return n_users
+
+
+@contextlib.contextmanager
+def _packed(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to write to; what goes into a `.gz` depends on nothing but its content."""
+    with path.open("wb") as file:
+        if path.suffix.lower() != ".gz":
+            yield file
+            return
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+            yield packed
+
+
+def _encoded(text: str) -> bytes:
+    """Return text as UTF-8."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise OutputError(
+            "a text holds half a character (a lone surrogate), which no file can"
+        ) from error
 
 
 def _format_of(path: Path, name: str | None) -> str:
@@ -138,14 +158,18 @@ def _format_of(path: Path, name: str | None) -> str:
     return chosen
 
 
-def _json(graph: UserGraph) -> str:
-    """Return everything a MeKB holds as JSON."""
-    content = {
+def content_of(graph: UserGraph) -> dict[str, Any]:
+    """Return everything a MeKB holds, as JSON has it."""
+    return {
         "user": graph.user,
         "run_id": graph.run_id,
         "interests": [{"qid": interest.qid, **asdict(interest)} for interest in graph.interests],
     }
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def _json(graph: UserGraph) -> str:
+    """Return everything a MeKB holds as JSON."""
+    return json.dumps(content_of(graph), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
 def _csv(graph: UserGraph, *, spreadsheet_safe: bool) -> str:
@@ -185,31 +209,11 @@ def _inert(cell: str | float) -> str | float:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
-def _rdf(graph: UserGraph, name: str, provenance: "Provenance | None") -> str:
+def _rdf(graph: UserGraph, name: str, provenance: Provenance | None) -> str:
     """Return a MeKB in one of the RDF formats."""
-    from mekb.rdf import PREFIXES, user_graph_rdf  # noqa: PLC0415  (rdflib is slow to load)
-
-    rdf = user_graph_rdf(graph, provenance)
     if name == "nt":
-        return "".join(f"{line}\n" for line in _triples(rdf))
-    if name == "jsonld":
-        context = {prefix: str(namespace) for prefix, namespace in PREFIXES.items()}
-        content = json.loads(rdf.serialize(format="json-ld", context=context))
-        return json.dumps(_sorted(content), ensure_ascii=False, indent=2) + "\n"
-    return rdf.serialize(format=RDF_FORMATS[name])
+        return Statements(provenance or Provenance()).of(graph)
+    from mekb.rdf import write  # noqa: PLC0415  (rdflib is slow to load)
 
-
-def _sorted(content: object) -> object:
-    """Return JSON-LD in one order: its arrays are sets here, and rdflib writes them in any."""
-    match content:
-        case dict():
-            return {key: _sorted(content[key]) for key in sorted(content)}
-        case list():
-            return sorted(map(_sorted, content), key=json.dumps)
-        case _:
-            return content
-
-
-def _triples(rdf: "Graph") -> list[str]:
-    """Return the N-Triples lines of a graph in order."""
-    return sorted(line for line in rdf.serialize(format="nt").split("\n") if line)
+    rdf = write.user_graph_rdf(graph, provenance)
+    return write.json_ld(rdf) if name == "jsonld" else write.turtle(rdf)

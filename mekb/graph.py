@@ -1,8 +1,13 @@
 """One user's MeKB as an object: interests with their weights, each with the evidence it came from."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from alias_tables.schema import PAGE_ID_BASE
+
+
+Origin: TypeAlias = Literal["derived", "inferred", "edited"]
+"""Where an interest is from: the items a person liked, other interests of theirs, or their own hand."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Interest:
     """tf * idf over the user's sum; a user's weights sum to 1."""
     rank: int
     evidence: tuple[Evidence, ...] = ()
+    origin: Origin = "derived"
 
     @property
     def qid(self) -> str | None:

@@ -31,37 +31,39 @@ from own join named using (entity_id) join spread using (entity_id)
 order by rank
 """
 
-ONE_USERS_EVIDENCE_SQL = """
+EVIDENCE_SQL = """
 with liked as (
-    select items.* from interactions join items using (item_id)
-    where interactions.user_id = $user_id and interactions.positive
+    select interactions.user_id, items.* from interactions join items using (item_id)
+    where interactions.user_id between $first_user and $last_user and interactions.positive
 ),
 mentioned as (
-    select mentions.entity_id, liked.item_id, liked.external_id, liked.domain, liked.title,
+    select liked.user_id, mentions.entity_id, liked.external_id, liked.domain, liked.title,
            mentions.field, mentions.start, mentions.stop, mentions.surface, mentions.prior as score
     from liked join mentions using (item_id)
 ),
 attributes as (
-    select item_id, 'brand' as kind, 'brand' as field, trim(brand) as name from liked
+    select user_id, external_id, domain, title, 'brand' as kind, 'brand' as field, trim(brand) as name
+    from liked
     union all
-    select item_id, 'category', 'categories', trim(category)
-    from (select item_id, unnest(categories) as category from liked)
+    select user_id, external_id, domain, title, 'category', 'categories', trim(category)
+    from (select *, unnest(categories) as category from liked)
     union all
-    select item_id, 'product', 'title', trim(title) from liked
+    select user_id, external_id, domain, title, 'product', 'title', trim(title) from liked
 ),
 named as (
-    select distinct custom_entities.entity_id, liked.item_id, liked.external_id, liked.domain, liked.title,
-           attributes.field, 0 as start, length(attributes.name) as stop, attributes.name as surface,
-           1.0 as score
+    select distinct attributes.user_id, custom_entities.entity_id, attributes.external_id,
+           attributes.domain, attributes.title, attributes.field, 0 as start,
+           length(attributes.name) as stop, attributes.name as surface, 1.0 as score
     from attributes
     join custom_entities on attributes.kind = custom_entities.kind and attributes.name = custom_entities.title
-    join liked on attributes.item_id = liked.item_id
 )
-select entity_id, external_id as item, domain, title, field, start, stop, surface, score
+select user_id, entity_id, external_id as item, domain, title, field, start, stop, surface, score
 from (select * from mentioned union all select * from named)
-order by entity_id, item_id, field, start
+order by user_id, entity_id, domain, item, field, start, stop
 """
-"""Where each of a user's entities came from: mentions, and the items' own attributes."""
+"""Where the entities of users came from: mentions, and the items' own attributes, in the order of `mekb.rdf`."""
+
+NEWEST_RUN_SQL = "select run_id from runs where stage = 'profiles' order by started_at desc limit 1"
 
 LIKED_ITEMS_SQL = """
 select items.domain, items.external_id from interactions join items using (item_id)
@@ -124,19 +126,23 @@ def read_user_graph(store: Store, user: str) -> UserGraph:
     store.require("user_entity", hint=f"build the profiles with 'mekb profiles build {store.path}'")
     user_id = user_id_of(store, user)
     evidence: dict[int, list[Evidence]] = defaultdict(list)
-    for row in store.query(ONE_USERS_EVIDENCE_SQL, {"user_id": user_id}).to_pylist():
+    only = {"first_user": user_id, "last_user": user_id}
+    for row in store.query(EVIDENCE_SQL, only).drop_columns("user_id").to_pylist():
         evidence[row.pop("entity_id")].append(Evidence(**row))
     rows = store.query(ONE_USERS_INTERESTS_SQL, {"user_id": user_id}).to_pylist()
-    run = store.first_row(
-        "select run_id from runs where stage = 'profiles' order by started_at desc limit 1"
-    )
     return UserGraph(
         user=user,
         interests=tuple(
             Interest(**row, evidence=tuple(evidence[row["entity_id"]])) for row in rows
         ),
-        run_id=run[0] if run else None,
+        run_id=newest_run(store),
     )
+
+
+def newest_run(store: Store) -> str | None:
+    """Return the id of the run that made the profiles, or None where none is on record."""
+    found = store.first_row(NEWEST_RUN_SQL) if store.has("runs") else None
+    return str(found[0]) if found else None
 
 
 def liked_items(store: Store, user: str) -> list[tuple[str, str]]:

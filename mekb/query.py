@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from alias_tables.schema import CUSTOM_ID_BASE
 from mekb.bundle import Bundle
 from mekb.errors import UnknownError
 from mekb.explain import contributions, strongest
+from mekb.graph import Interest, UserGraph
 from training.contract import UserBatch, empty_history
 
 _N_REASONS = 3
@@ -112,6 +114,62 @@ def weights_of_interests(bundle: Bundle, names: Sequence[str]) -> tuple[csr_arra
         for row in sorted(rows - set(weights.indices.tolist()))
     ]
     return weights, notes
+
+
+def weights_of_graph(bundle: Bundle, graph: UserGraph) -> tuple[csr_array, list[str]]:
+    """Return a MeKB that was made elsewhere as weights over the bundle's entities.
+
+    Its weights are kept as they are, since a person may have edited them, and made to sum to 1 over what is
+    known here. Wikidata's entities are known by their ids; an entity without one by its title, and only
+    among entities without one, or of the other kind where Wikidata ids are missing on either side.
+
+    Returns:
+        Weights of shape (1, entities), and a note on what is not known here.
+    """
+    entities = bundle.profiles.entities
+    row_of = {int(entity_id): row for row, entity_id in enumerate(entities.entity_ids)}
+    titled: dict[tuple[bool, str], int] = {}
+    for row in range(len(row_of) - 1, -1, -1):  # the first of a title stays
+        titled[int(entities.entity_ids[row]) >= CUSTOM_ID_BASE, entities.titles[row]] = row
+    weights: dict[int, float] = {}
+    unknown: list[Interest] = []
+    for interest in graph.interests:
+        own = titled.get((interest.kind != "wikidata", interest.title))
+        row = own if interest.qid is None else row_of.get(interest.entity_id, own)
+        if row is None:
+            unknown.append(interest)
+        elif interest.weight > 0:
+            weights[row] = weights.get(row, 0.0) + interest.weight
+    notes = []
+    if unknown:
+        share = sum(interest.weight for interest in unknown)
+        notes.append(
+            f"{len(unknown)} of {len(graph.interests)} interests, {share:.0%} of the weight, are of no item"
+            f" here; '{unknown[0].title}' weighs most"
+        )
+    columns = sorted(weights)
+    values = np.array([weights[column] for column in columns], dtype=np.float64)
+    row_index = np.zeros(len(columns), dtype=np.int64)
+    shape = (1, len(row_of))
+    return csr_array(
+        (values / values.sum() if columns else values, (row_index, columns)), shape=shape
+    ), notes
+
+
+def items_of_graph(bundle: Bundle, graph: UserGraph) -> dict[str, csr_array]:
+    """Return the items behind a MeKB that are items of this bundle too, domain -> (1, items).
+
+    Two services may give one id to two items, so the title must be the same as well.
+    """
+    places = [
+        (at.domain, at.item)
+        for interest in graph.interests
+        for at in interest.evidence
+        if at.domain in bundle.items
+        and (row := bundle.items[at.domain].row_of.get(at.item)) is not None
+        and bundle.items[at.domain].titles[row] == at.title
+    ]
+    return history_of(bundle, places)
 
 
 def answer(
