@@ -14,6 +14,9 @@ from alias_tables.config import AliasConfig
 from alias_tables.reasons import Reason
 from alias_tables.schema import CHANNELS
 
+CUT_ID = 0
+"""Stands for all pairs of a surface that a finished table has left out: they have mass, but are no candidate."""
+
 NAMES_SQL = """
 create or replace temp table names as
 select surface, entity_id, channel, n from raw_names join outcomes on raw_names.target = outcomes.title
@@ -99,6 +102,7 @@ RANKED_SQL = """
 create or replace temp table ranked as
 with judged as (
     select masses.*, mass / nullif(freq, 0) as prior, case
+        when entity_id = $cut_id then $beyond_max_candidates
         when mass <= 0 then $zero_mass
         when length(surface) not between $min_alias_chars and $max_alias_chars
             or ($drop_digits and regexp_full_match(surface, '[\\p{N}\\s]+'))
@@ -159,6 +163,7 @@ def rank_pairs(connection: duckdb.DuckDBPyConnection, config: AliasConfig) -> di
             "min_count",
         }
     )
+    options["cut_id"] = CUT_ID
     options["exclude_flags"] = sorted(config.exclude_flags)
     connection.execute(RANKED_SQL, options)
     return {Reason(reason): n for reason, n in connection.execute(_DROPPED_SQL).fetchall()}

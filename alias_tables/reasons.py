@@ -35,9 +35,13 @@ class Reason(StrEnum):
     # rows of further files
     INVALID_COUNT = "invalid_count"
     INVALID_QID = "invalid_qid"
+    ITEM_DAMAGED = "item_damaged"
     NO_ENTITY = "no_entity"
     QID_CONFLICT = "qid_conflict"
+    QID_LOOP = "qid_loop"
+    QID_MERGED = "qid_merged"
     UNKNOWN_CHANNEL = "unknown_channel"
+    UNKNOWN_TYPE = "unknown_type"
     # pairs of the finished counts
     BELOW_MIN_COUNT = "below_min_count"
     BEYOND_MAX_CANDIDATES = "beyond_max_candidates"

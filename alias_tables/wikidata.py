@@ -3,7 +3,8 @@
 In: `latest-all.json` as it comes, plain, .bz2 or .gz: an array with one entity a line, or JSON Lines. Out:
 an `Item` for each entity that matters for one wiki. A line is looked through as bytes first: of the hundred
 million entities few have a page there. Of those that do, only the part before the claims, the sitelink and
-the statements we read are decoded; a line in another layout is decoded whole.
+the statements we read are decoded; a line in another layout is decoded whole. Damage in what is not read is
+not noticed.
 """
 
 import json
@@ -82,7 +83,7 @@ class ItemReader:
         self._choice = choice
         self._languages = choice.languages()
         self._site = f'"{choice.dbname}"'.encode()
-        self._sitelink = re.compile(rb'"%b"\s*:\s*(\{[^{}]*\})' % re.escape(choice.dbname.encode()))
+        self._sitelink = re.compile(rf'"{re.escape(choice.dbname)}"\s*:\s*(?=\{{)')
 
     def matters(self, line: bytes) -> bool:
         """Say whether a line is worth decoding; True for some that are not, never False for one that is."""
@@ -123,8 +124,9 @@ class ItemReader:
             if statement:
                 claims[name], _ = _DECODER.raw_decode(rest, statement.end())
         parts["claims"] = claims
-        link = self._sitelink.search(line, found.end()) if self._choice.dbname else None
-        parts["sitelinks"] = {self._choice.dbname: json.loads(link[1])} if link else {}
+        link = self._sitelink.search(rest) if self._choice.dbname else None
+        sitelinks = {self._choice.dbname: _DECODER.raw_decode(rest, link.end())[0]} if link else {}
+        parts["sitelinks"] = sitelinks
         return parts
 
     def _item(self, entity: Json) -> Item | None:
