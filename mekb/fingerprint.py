@@ -1,9 +1,12 @@
 """Fingerprints: short texts that change when a table, a file or the code changes, and at no other time."""
 
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+
+from typing_extensions import override
 
 _BLOCK = 1 << 20
 
@@ -34,12 +37,42 @@ def code_fingerprint(packages: tuple[str, ...]) -> str:
     return digest.hexdigest()[:16]
 
 
-def rows_fingerprint(n_rows: int, xor: int | None, total: int | None) -> str:
-    """Return the fingerprint of a table from its rows' hashes: order does not matter, content does.
+@dataclass(frozen=True)
+class RowsDigest:
+    """What stands for a set of rows: order does not matter, content does, and digests add up.
 
-    Args:
-        n_rows: The number of rows.
-        xor: `bit_xor(hash(row))`, None for no rows.
-        total: `sum(hash(row))`, None for no rows.
+    A table from which some rows were taken and to which others were added has the digest
+    `whole.without(taken).joined_by(added)`, so that a small change costs a small reading.
     """
-    return f"{n_rows}-{xor or 0:016x}-{total or 0:x}"
+
+    n_rows: int
+    xor: int
+    """`bit_xor(hash(row))`."""
+    total: int
+    """`sum(hash(row))`."""
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.n_rows}-{self.xor:016x}-{self.total:x}"
+
+    @classmethod
+    def parse(cls, text: str) -> "RowsDigest":
+        """Read back what `str` gave.
+
+        >>> str(RowsDigest.parse(str(RowsDigest(2, 3, 300))))
+        '2-0000000000000003-12c'
+        """
+        n_rows, xor, total = text.split("-")
+        return cls(int(n_rows), int(xor, 16), int(total, 16))
+
+    def joined_by(self, added: "RowsDigest") -> "RowsDigest":
+        """Return the digest of these rows and others."""
+        return RowsDigest(
+            self.n_rows + added.n_rows, self.xor ^ added.xor, self.total + added.total
+        )
+
+    def without(self, taken: "RowsDigest") -> "RowsDigest":
+        """Return the digest of these rows less some of them."""
+        return RowsDigest(
+            self.n_rows - taken.n_rows, self.xor ^ taken.xor, self.total - taken.total
+        )

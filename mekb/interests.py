@@ -5,14 +5,25 @@ trained and evaluated is scored anew from training rows only (`mekb.dataset`).
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
 
+import pyarrow as pa
+
+from mekb.aggregation import (
+    HISTORIES_OF_ALL_SQL,
+    OnPart,
+    clear,
+    count_entities,
+    count_spread,
+    scored_slices,
+    sides,
+    unheard,
+    user_parts,
+)
 from mekb.errors import UnknownError
 from mekb.graph import Evidence, Interest, UserGraph
-from mekb.profile import MAX_ENTITIES, PROFILE_TEXT_SQL, SEPARATOR
 from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
-from mekb.scoring import USER_ENTITY_SQL, ScoringConfig
-from mekb.store import Rows, Store
+from mekb.scoring import ScoringConfig
+from mekb.store import Store
 
 ONE_USERS_INTERESTS_SQL = """
 with own as (
@@ -65,41 +76,73 @@ order by user_id, entity_id, domain, item, field, start, stop
 
 NEWEST_RUN_SQL = "select run_id from runs where stage = 'profiles' order by started_at desc limit 1"
 
+SCORED_TABLES = ("interactions", "item_entities", "entities", "custom_entities")
+"""What profiles are made from."""
+
+BASIS_SQL = "select $negative as negative, entity_id, n_users, $n_all as n_all from spread"
+NOBODY_SQL = "select user_id from interactions where false"
+
 LIKED_ITEMS_SQL = """
 select items.domain, items.external_id from interactions join items using (item_id)
 where interactions.user_id = $user_id and interactions.positive order by items.item_id
 """
 
 
-def build_profiles(store: Store, config: ScoringConfig, *, force: bool = False) -> StageResult:
-    """Score all users of a store; writes `user_entity` and `profiles` together.
+def build_profiles(
+    store: Store,
+    config: ScoringConfig,
+    *,
+    force: bool = False,
+    rows_per_part: int | None = None,
+    on_part: OnPart = unheard,
+) -> StageResult:
+    """Score all users of a store; writes `user_entity`, `profiles` and what an update needs together.
+
+    Args:
+        store: With items imported and linked.
+        config: Settings of the score.
+        force: Score even when nothing changed.
+        rows_per_part: Interactions scored at a time; None goes by the memory limit. It changes no result.
+        on_part: Told of parts of users.
 
     Raises:
         UnknownError: the items are not imported or not linked yet.
+        ConfigError: decay is asked for, and interactions have no time.
     """
     store.require("interactions", hint=f"import your data with 'mekb data import {store.path} ...'")
     store.require(
         "item_entities", "custom_entities", hint=f"link the items with 'mekb link {store.path}'"
     )
+    wanted = sides(store, config)
+    outputs = [name for side in wanted for name in side.tables]
     stage = Stage(
         name="profiles",
         config=settings_of(config),
-        inputs=table_inputs(store, "interactions", "item_entities", "entities", "custom_entities"),
-        outputs=("user_entity", "profiles"),
+        inputs=table_inputs(store, *SCORED_TABLES),
+        outputs=(*outputs, "idf_basis", "touched_users"),
     )
 
-    def work() -> Mapping[str, Rows]:
-        scored = store.connection.sql(USER_ENTITY_SQL, params=config.model_dump())
-        scored.create_view("scored_interests", replace=True)
-        texts = store.connection.sql(
-            PROFILE_TEXT_SQL, params={"separator": SEPARATOR, "max_entities": MAX_ENTITIES}
+    def write() -> None:
+        store.drop("negative_interests")
+        store.connection.execute(HISTORIES_OF_ALL_SQL)
+        parts = user_parts(store, rows_per_part)
+        bases = []
+        for side in wanted:
+            n_all = count_entities(store, side, parts)
+            count_spread(store)
+            bases.append(store.query(BASIS_SQL, {"negative": side.negative, "n_all": n_all}))
+            store.replace_in_slices(
+                side.tables,
+                scored_slices(store, side, parts, n_all, on_part),
+            )
+        store.replace(
+            {"idf_basis": pa.concat_tables(bases), "touched_users": store.query(NOBODY_SQL)}
         )
-        return {"user_entity": scored, "profiles": texts}
 
     try:
-        return run_stage(store, stage, work, force=force)
+        return run_stage(store, stage, lambda: write, force=force)
     finally:
-        store.connection.execute("drop view if exists scored_interests")
+        clear(store)
 
 
 def user_id_of(store: Store, user: str) -> int:

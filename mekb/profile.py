@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import csr_array
 
+from mekb.errors import ConfigError
 from mekb.scoring import ScoringConfig, interest_weights, inverse_user_frequency
 
 SEPARATOR = " [SEP] "
@@ -21,14 +22,9 @@ MAX_ENTITIES = 128
 """Entities kept in a text: 256 tokens hold at most 127 titles of one token and its separator."""
 
 PROFILE_TEXT_SQL = """
-with named as (
-    select entity_id, title from entities
-    union all
-    select entity_id, title from custom_entities
-),
-entries as (
-    select scored_interests.user_id, scored_interests.rank, named.title
-    from scored_interests join named on scored_interests.entity_id = named.entity_id
+with entries as (
+    select scored_interests.user_id, scored_interests.rank, titles.title
+    from scored_interests join titles on scored_interests.entity_id = titles.entity_id
 )
 select user_id,
        string_agg(title, $separator order by rank) filter (where rank <= $max_entities) as text,
@@ -36,7 +32,8 @@ select user_id,
        count(*) filter (where rank > $max_entities) as n_cut
 from entries group by user_id
 """
-"""Rows of `profiles` from `scored_interests` (rows of `user_entity`); parameters $separator and $max_entities."""
+"""Rows of `profiles` from `scored_interests` (rows of `user_entity`) and `titles` (entity_id, title); parameters
+$separator and $max_entities."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,9 @@ class ProfileScorer:
         entities: The entities, with what was counted on training rows.
         item_entities: Domain -> matrix of shape (items of the domain, entities), 1 where the item holds it.
         config: k* and whether idf counts.
+
+    Raises:
+        ConfigError: the configuration asks for decay, which needs times and histories have none.
     """
 
     def __init__(
@@ -95,6 +95,11 @@ class ProfileScorer:
         item_entities: Mapping[str, csr_array],
         config: ScoringConfig,
     ) -> None:
+        if config.half_life_days is not None:
+            raise ConfigError(
+                "scoring.half_life_days: training, bundles and recommendations count every interaction alike;"
+                " leave it unset (only 'mekb profiles' knows decay)"
+            )
         self.entities = entities
         self.item_entities = item_entities
         self.config = config

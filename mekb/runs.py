@@ -66,14 +66,19 @@ def settings_of(*configs: BaseModel) -> dict[str, object]:
 
 
 def run_stage(
-    store: Store, stage: Stage, work: Callable[[], Mapping[str, Rows]], *, force: bool = False
+    store: Store,
+    stage: Stage,
+    work: Callable[[], Mapping[str, Rows] | Callable[[], None]],
+    *,
+    force: bool = False,
 ) -> StageResult:
-    """Run a stage unless nothing it depends on changed; its tables are replaced together.
+    """Run a stage unless nothing it depends on changed; its tables and its run are written together.
 
     Args:
         store: Where the tables and the run are written.
         stage: What it depends on.
-        work: Makes the rows of every table in `stage.outputs`.
+        work: Makes the rows of every table in `stage.outputs`; or returns what writes them, where they are
+            more than memory holds.
         force: Run even when nothing changed.
     """
     identity = _identity(stage)
@@ -81,9 +86,14 @@ def run_stage(
     if previous is not None:
         return StageResult(stage.name, previous, skipped=True, seconds=0.0)
     started, clock = _now(), time.perf_counter()
-    store.replace(work())
-    seconds = time.perf_counter() - clock
-    run_id = record_run(store, stage, table_inputs(store, *stage.outputs), started, seconds)
+    made = work()
+    with store.transaction():
+        if isinstance(made, Mapping):
+            store.replace(made)
+        else:
+            made()
+        seconds = time.perf_counter() - clock
+        run_id = record_run(store, stage, table_inputs(store, *stage.outputs), started, seconds)
     return StageResult(stage.name, run_id, skipped=False, seconds=seconds)
 
 

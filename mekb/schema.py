@@ -88,6 +88,45 @@ USER_ENTITY = table_schema(
 """The MeKB: one row an interest. `tf` is s(k) times the kind's multiplier; `weight` is tf * idf over the
 user's sum (paper 002, eqs. 4-7)."""
 
+NEGATIVE_INTERESTS = table_schema(
+    list(USER_ENTITY),
+    key=["user_id", "entity_id"],
+    sort=["user_id", "entity_id"],
+    checks={
+        "weight_negative": "select * from negative_interests"
+        " where not (weight < 0 and weight >= -1 - 1e-9)",
+        "weights_sum_to_minus_one": "select user_id, sum(weight) as total from negative_interests"
+        " group by user_id having abs(sum(weight) + 1) > 1e-6",
+        "user_known": "select * from negative_interests anti join users using (user_id)",
+    },
+)
+"""What low ratings say, kept apart from `user_entity` and only where `scoring.negative_up_to` is set."""
+
+IDF_BASIS = table_schema(
+    [
+        pa.field("negative", pa.bool_(), nullable=False),
+        pa.field("entity_id", pa.uint32(), nullable=False),
+        pa.field("n_users", pa.uint32(), nullable=False),
+        pa.field("n_all", pa.uint32(), nullable=False),
+    ],
+    key=["negative", "entity_id"],
+    sort=["negative", "entity_id"],
+    checks={
+        "counts_in_order": "select * from idf_basis where not (n_users between 1 and n_all)",
+    },
+)
+"""n_e and N of the last scoring of everybody: what users scored later are weighed with, until the next.
+
+`negative` rows are those of `negative_interests`."""
+
+TOUCHED_USERS = table_schema(
+    [pa.field("user_id", pa.uint32(), nullable=False)],
+    key=["user_id"],
+    sort=["user_id"],
+    checks={"user_known": "select * from touched_users anti join users using (user_id)"},
+)
+"""Users whose interactions changed since they were scored; emptied by every scoring."""
+
 PROFILES = table_schema(
     [
         pa.field("user_id", pa.uint32(), nullable=False),
@@ -129,7 +168,14 @@ CATALOGUE = {
     "item_entities": ITEM_ENTITIES,
     "custom_entities": CUSTOM_ENTITIES,
     "user_entity": USER_ENTITY,
+    "negative_interests": NEGATIVE_INTERESTS,
     "profiles": PROFILES,
+    "idf_basis": IDF_BASIS,
+    "touched_users": TOUCHED_USERS,
     "runs": RUNS,
 }
 """Every table a store may hold, in the order of the pipeline."""
+
+BY_USER = frozenset({"interactions", "user_entity", "negative_interests", "profiles"})
+"""Tables whose key begins with the user and whose checks look at no more than one user's rows at a time: they
+may be changed, and proved, user by user."""

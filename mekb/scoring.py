@@ -10,13 +10,27 @@ k counts the user's positive interactions whose item holds the entity, however o
 N is the number of users with a positive interaction. The logarithm is natural. An entity that every user
 has gets idf 0 and leaves the graph; a user left with nothing has an empty MeKB, which is no error.
 
-`USER_ENTITY_SQL` scores a whole store; the functions below score any histories with a given idf, such as
-users of a bundle or the split histories of a training example. A test holds them to each other.
+Two things beyond the paper, off by default. With `half_life_days` an interaction counts 2^(-age / half life)
+instead of 1, so that k is a sum of such shares; s(k) is defined for every real k > 0, and below k* it is k
+itself. With `negative_up_to` low ratings are scored by the same formula among themselves (N and n_e count
+users with low ratings) into a table apart, with weights below 0 that sum to -1: what a person avoids never
+changes what they like.
+
+Three SQL texts are the formula for whole stores, on DuckDB and on Spark alike (`for_spark`):
+
+    histories, item_entities ──HELD_SQL──> held ──SPREAD_SQL──> spread
+                                             └──────USER_ENTITY_SQL (held, spread)──────> user_entity
+
+The functions below score any histories with a given idf, such as users of a bundle or the split histories
+of a training example. A test holds them to each other.
 """
+
+import re
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
 
@@ -42,58 +56,109 @@ class ScoringConfig(BaseModel):
     """k*, where log smoothing sets in. The paper names no value; ours leaves the usual 1-4 items linear."""
     use_idf: bool = True
     """False sets every idf to 1 (an ablation)."""
+    half_life_days: PositiveFloat | None = None
+    """An interaction this old counts half of a new one; None counts all alike, as the paper does."""
+    as_of: datetime | None = None
+    """What ages are measured to; None takes the newest interaction. What is newer has age 0."""
+    negative_up_to: float | None = Field(default=None, allow_inf_nan=False)
+    """A rating of at most this, where it is not positive, is a negative interest; None keeps none."""
 
+
+class UpdateConfig(BaseModel):
+    """When scoring only the users touched is no longer good enough (`mekb.drift`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_drift: float = Field(default=0.01, ge=0, le=1)
+    """Mean total-variation distance, on the sample, from which `mekb profiles update` advises a refresh."""
+    n_sampled: PositiveInt = 1_000
+    seed: NonNegativeInt = 0
+
+
+_CHOSEN = """
+    select user_id, item_id, histories.at as chosen_at from histories
+    where user_id between $first_user and $last_user
+      and case when cast($negative_up_to as double) is null then positive
+               else not positive and rating <= $negative_up_to end
+"""
+"""The interactions that count; the first and last user id bound a part of the users."""
+
+POPULATION_SQL = f"select count(distinct user_id) as n_all from ({_CHOSEN}) as chosen"  # noqa: S608  a constant of ours
+"""One row: N (eq. 5). Parts of users add up."""
+
+HELD_SQL = f"""
+with chosen as ({_CHOSEN})
+select chosen.user_id, item_entities.entity_id,
+       count(*) as n_items,
+       case when cast($half_life_days as double) is null then cast(count(*) as double)
+            else cast(sum(cast(power(2, -least(
+                greatest(cast($now_us as double) - epoch_us(chosen.chosen_at), 0) / 86400000000 / $half_life_days,
+                30
+            )) as decimal(38, 26))) as double)
+       end as k,
+       max(cast(item_entities.weight as double)) as multiplier,
+       min(chosen.chosen_at) as first_at,
+       max(chosen.chosen_at) as last_at
+from chosen join item_entities on chosen.item_id = item_entities.item_id
+group by chosen.user_id, item_entities.entity_id
+"""  # noqa: S608  a constant of ours
+"""One row a (user, entity): k of equation 4, from `histories` (rows of `interactions`) and `item_entities`.
+
+Decay stops at 30 half-lives (1e-9), so that a user of old interactions alone still has a MeKB.
+"""
+
+SPREAD_SQL = "select entity_id, count(*) as n_users from held group by entity_id"
+"""One row an entity: n_e of equation 5."""
 
 USER_ENTITY_SQL = """
-with liked as (
-    select user_id, item_id, interactions.at as liked_at from interactions where positive
-),
-population as (
-    select cast(count(distinct user_id) as double) as n_all from liked
-),
-held as (
-    select liked.user_id, item_entities.entity_id,
-           count(*) as n_items,
-           max(cast(item_entities.weight as double)) as multiplier,
-           min(liked.liked_at) as first_at,
-           max(liked.liked_at) as last_at
-    from liked join item_entities on liked.item_id = item_entities.item_id
-    group by liked.user_id, item_entities.entity_id
-),
-spread as (
-    select entity_id, cast(count(*) as double) as n_users from held group by entity_id
-),
-factors as (
+with factors as (
     select held.user_id, held.entity_id, held.n_items, held.first_at, held.last_at,
            held.multiplier * case
-               when held.n_items < $k_star then cast(held.n_items as double)
-               else $k_star * (1 + ln(cast(held.n_items as double) / $k_star))
+               when held.k < $k_star then held.k
+               else $k_star * (1 + ln(held.k / $k_star))
            end as tf,
-           case when $use_idf then ln(population.n_all / spread.n_users) else 1.0 end as idf
-    from held
-    join spread on held.entity_id = spread.entity_id
-    cross join population
+           case when $use_idf
+               then ln(cast($n_all as double) / coalesce(cast(spread.n_users as double), 1))
+               else cast(1 as double)
+           end as idf
+    from held left join spread on held.entity_id = spread.entity_id
+    where held.user_id between $first_user and $last_user
 ),
 kept as (
     select *, tf * idf as raw from factors where tf * idf > 0
 ),
 totals as (
-    select user_id, sum(raw order by entity_id) as total from kept group by user_id
+    select user_id, cast(sum(cast(raw as decimal(38, 26))) as double) as total
+    from kept group by user_id
 ),
 weighted as (
     select kept.*, kept.raw / totals.total as weight
     from kept join totals on kept.user_id = totals.user_id
 )
-select user_id, entity_id, n_items, tf, idf, weight,
+select user_id, entity_id, n_items, tf, idf,
+       case when $negative then -weight else weight end as weight,
        row_number() over (partition by user_id order by weight desc, entity_id) as rank,
        first_at, last_at
 from weighted
 """
-"""Rows of `user_entity` from `interactions` and `item_entities`; parameters $k_star and $use_idf.
+"""Rows of `user_entity` (or of `negative_interests`) from `held` and `spread`.
 
-The sum over a user is taken in the order of entity ids, so that the same rows give the same bits on any
-number of threads; ties in weight are ranked by entity id.
+Sums are taken in decimals, which are exact: no order of rows, number of threads or parts, and no engine
+changes a bit of them. Ties in weight are ranked by entity id. An entity that `spread` does not know has the
+idf of one user, the largest, as in `inverse_user_frequency`.
 """
+
+ALL_USERS = (0, 2**32 - 1)
+"""The first and last user id of everybody: ids are unsigned and of 32 bits."""
+
+
+def for_spark(text: str) -> str:
+    """Return one of the texts above as Spark SQL: parameters as `:name`, `epoch_us` as `unix_micros`.
+
+    >>> for_spark("select epoch_us(x) < $now_us")
+    'select unix_micros(x) < :now_us'
+    """
+    return re.sub(r"\$(\w+)", r":\1", text).replace("epoch_us(", "unix_micros(")
 
 
 def smoothed_frequency(counts: npt.NDArray[np.float64], k_star: float) -> npt.NDArray[np.float64]:

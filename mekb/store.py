@@ -1,15 +1,12 @@
-"""One DuckDB file that holds every table of a project; the only place that opens a database.
+"""One DuckDB file that holds every table of a project; every change of it goes through here.
 
-A table is replaced whole, in one transaction, sorted by its schema's sort order, and only after its key
-proved unique and its named checks found nothing. Whoever reads sees the old table or the new one.
+A table is replaced whole, or the rows of some of its users are: in one transaction, sorted by its schema's
+sort order, and only after its key proved unique and its named checks found nothing. Whoever reads sees what
+was there before or what is there now, and so does whoever opens the file after a crash.
 """
 
 import contextlib
-import json
-import re
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -17,63 +14,22 @@ from typing import Any, TypeAlias
 import duckdb
 import pyarrow as pa
 
-from entity_linking.schema import RANKING
+from mekb.connection import StoreSettings, connect, first_line
+from mekb.contracts import Contract, listed, quoted
 from mekb.errors import StoreError, UnknownError
-from mekb.fingerprint import rows_fingerprint
-from mekb.schema import CATALOGUE
+from mekb.fingerprint import RowsDigest
+from mekb.schema import BY_USER, CATALOGUE
+
+__all__ = ["FORMAT_VERSION", "Rows", "Slices", "Store", "StoreSettings"]
 
 FORMAT_VERSION = 2
 """Raised when a table's columns change; a store of another version is refused, never altered."""
 
 Rows: TypeAlias = pa.Table | duckdb.DuckDBPyRelation
+Slices: TypeAlias = Iterable[Mapping[str, Rows]]
+"""Tables given piece by piece, in the order of their keys; a piece is written before the next is asked for."""
 
-_DUCKDB_TYPES = {
-    pa.uint16(): "usmallint",
-    pa.uint32(): "uinteger",
-    pa.int64(): "bigint",
-    pa.float32(): "float",
-    pa.float64(): "double",
-    pa.bool_(): "boolean",
-    pa.string(): "varchar",
-    pa.list_(pa.string()): "varchar[]",
-    pa.list_(pa.uint32()): "uinteger[]",
-    pa.timestamp("us"): "timestamp",
-    RANKING: "struct(entity_id uinteger, prior float, score float)[]",
-}
-_IN_USE = re.compile("could not set lock|used by another process", re.IGNORECASE)
-"""What DuckDB says on POSIX systems and on Windows; a path may hold the word "lock" too."""
-_LOCK_RETRIES = 5
-_LOCK_WAIT_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class StoreSettings:
-    """What DuckDB may use; None leaves its own default."""
-
-    threads: int | None = None
-    memory_limit: str | None = None
-    """Such as "4GB"; what does not fit is spilled beside the store."""
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _ddl(table: str, schema: pa.Schema) -> str:
-    columns = ", ".join(
-        f"{_quoted(field.name)} {_DUCKDB_TYPES[field.type]}{'' if field.nullable else ' not null'}"
-        for field in schema
-    )
-    return f"create table {_quoted(table)} ({columns})"
-
-
-def _contract(schema: pa.Schema) -> tuple[list[str], list[str], dict[str, str]]:
-    metadata = schema.metadata or {}
-    return (
-        json.loads(metadata[b"key"]),
-        json.loads(metadata[b"sort"]),
-        json.loads(metadata[b"checks"]),
-    )
+_SCOPE = "mekb_scope"
 
 
 class Store:
@@ -82,6 +38,7 @@ class Store:
     def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
         self.path = path
         self.connection = connection
+        self._in_transaction = False
 
     @classmethod
     def open(
@@ -92,7 +49,7 @@ class Store:
         Args:
             path: The DuckDB file.
             create: Make the file when there is none.
-            settings: Threads and memory.
+            settings: Threads, memory and where to spill.
 
         Raises:
             StoreError: the file is not there, is no store, is of another version, or is in use.
@@ -105,7 +62,7 @@ class Store:
             raise StoreError(f"{path}: is a folder; a store is one DuckDB file")
         if fresh and not path.parent.is_dir():
             raise StoreError(f"{path}: its folder {path.parent} does not exist; make it first")
-        store = cls(path, _connect(path, settings or StoreSettings()))
+        store = cls(path, connect(path, settings or StoreSettings()))
         try:
             store._check_or_mark(fresh=fresh)
         except BaseException:
@@ -175,22 +132,84 @@ class Store:
 
     def count(self, table: str) -> int:
         """Return the number of rows."""
-        found = self.first_row(f"select count(*) from {_quoted(table)}")
+        found = self.first_row(f"select count(*) from {quoted(table)}")
         return int(found[0]) if found else 0
 
     def read(self, table: str) -> pa.Table:
         """Return a whole table, in its sort order."""
-        return self.connection.table(table).to_arrow_table()
+        contract = Contract.of(table)
+        rows = self.connection.table(table)
+        if table in BY_USER and self.first_row(contract.out_of_order_sql):
+            rows = rows.order(listed(contract.sort))
+        return rows.to_arrow_table()
 
     def fingerprint(self, table: str) -> str:
         """Return a text that changes when the table's content does; row order does not matter."""
-        name = _quoted(table)
+        return str(self.digest(quoted(table)))
+
+    def digest(self, source: str, parameters: Mapping[str, object] | None = None) -> RowsDigest:
+        """Return what stands for the rows of a table, or of a query in brackets."""
         found = self.first_row(
-            f"select count(*), bit_xor(hash({name})), sum(hash({name})) from {name}"
+            f"select count(*), bit_xor(hash(each)), sum(hash(each)) from {source} as each",
+            parameters,
         )
-        if found is None:
-            raise StoreError(f"{self.path}: table '{table}' cannot be counted")
-        return rows_fingerprint(*found)
+        n_rows, xor, total = found or (0, None, None)
+        return RowsDigest(n_rows, xor or 0, int(total or 0))
+
+    def keep(
+        self,
+        name: str,
+        query: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        append: bool = False,
+    ) -> None:
+        """Keep a query's rows as a temporary table: it goes when the store is closed, and never into the file."""
+        verb = (
+            f"insert into temp.{quoted(name)}"
+            if append
+            else f"create or replace temp table {quoted(name)} as"
+        )
+        self.connection.execute(f"{verb} {query}", dict(parameters or {}))
+
+    def forget(self, *names: str) -> None:
+        """Drop temporary tables and views made here, where they are."""
+        for name in names:
+            kind = self.first_row(
+                "select 'view' from duckdb_views() where view_name = $name and temporary"
+                " union all"
+                " select 'table' from duckdb_tables() where table_name = $name and temporary",
+                {"name": name},
+            )
+            if kind is not None:
+                self.connection.execute(f"drop {kind[0]} temp.{quoted(name)}")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the changes of a block together: all of them at its end, or none; blocks may be nested.
+
+        Raises:
+            StoreError: memory or disk ran out.
+        """
+        if self._in_transaction:
+            yield
+            return
+        self.connection.execute("begin transaction")
+        self._in_transaction = True
+        try:
+            yield
+            self.connection.execute("commit")
+        except BaseException as error:
+            with contextlib.suppress(duckdb.TransactionException):
+                self.connection.execute("rollback")
+            if isinstance(error, duckdb.OutOfMemoryException | duckdb.IOException):
+                raise StoreError(
+                    f"{self.path}: not enough memory or disk: {first_line(error)}; set store.memory_limit"
+                    " or store.spill_folder"
+                ) from error
+            raise
+        finally:
+            self._in_transaction = False
 
     def replace(self, tables: Mapping[str, Rows]) -> None:
         """Replace tables whole, together: all of them with their checks passed, or none.
@@ -201,124 +220,139 @@ class Store:
         Raises:
             StoreError: a key is not unique or a check found rows; the store is as before.
         """
-        with contextlib.ExitStack() as stack:
-            views = {
-                name: stack.enter_context(self._incoming(name, rows))
-                for name, rows in tables.items()
-            }
-            stack.enter_context(self._transaction())
-            for name, view in views.items():
-                self._write(name, view)
+        self.replace_in_slices(tuple(tables), [tables])
+
+    def replace_in_slices(self, tables: Sequence[str], slices: Slices) -> None:
+        """Replace tables whole as `replace` does, with rows that come piece by piece.
+
+        Args:
+            tables: Names in the catalogue.
+            slices: Pieces with rows for some of the tables.
+
+        Raises:
+            StoreError: a key is not unique or a check found rows; the store is as before.
+        """
+        with self.transaction():
+            for name in tables:
+                self.drop(name)
+                self.connection.execute(Contract.of(name).create_sql)
+            for piece in slices:
+                for name, rows in piece.items():
+                    self._insert(name, rows)
             for name in tables:
                 self._prove(name)
 
-    @contextlib.contextmanager
-    def _incoming(self, name: str, rows: Rows) -> Iterator[str]:
-        """Make rows readable under a temporary name, and take the name away again."""
-        view = f"mekb_incoming_{name}"
-        if isinstance(rows, pa.Table):
-            self.connection.register(view, rows)
-        else:
-            rows.create_view(view, replace=True)
-        try:
-            yield view
-        finally:
-            self.connection.execute(f"drop view if exists {_quoted(view)}")
+    def replace_users(
+        self, scope: str, tables: Sequence[str], slices: Slices
+    ) -> dict[str, "Change"]:
+        """Replace the rows of some users in tables whose key begins with the user.
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self.connection.execute("begin transaction")
-        try:
-            yield
-        except BaseException:
-            self.connection.execute("rollback")
-            raise
-        self.connection.execute("commit")
+        Args:
+            scope: A temporary table whose column `user_id` says which users.
+            tables: Names in the catalogue, of `BY_USER`.
+            slices: Pieces with the new rows of those users.
 
-    def _write(self, name: str, view: str) -> None:
-        schema = CATALOGUE[name]
-        _, sort, _ = _contract(schema)
-        columns = ", ".join(_quoted(field.name) for field in schema)
-        order = ", ".join(_quoted(column) for column in sort)
+        Returns:
+            For each table, the digests of the rows taken and of those added.
+
+        Raises:
+            StoreError: a key is not unique or a check found rows; the store is as before.
+        """
+        assert BY_USER.issuperset(tables), "checks of other tables look beyond one user"
+        with self.transaction():
+            taken = {name: self._take(name, scope, ("user_id",)) for name in tables}
+            for piece in slices:
+                for name, rows in piece.items():
+                    self._insert(name, rows)
+            return {
+                name: (taken[name], self._prove_part(name, scope, ("user_id",))) for name in tables
+            }
+
+    def merge(self, name: str, rows: pa.Table) -> "Change":
+        """Put rows into a table in place of those with the same keys, and beside the others.
+
+        Returns:
+            The digests of the rows taken and of those added.
+
+        Raises:
+            StoreError: a key is not unique or a check found rows; the store is as before.
+        """
+        contract = Contract.of(name)
+        with self.transaction():
+            self.connection.register("mekb_incoming", rows)
+            try:
+                self.keep(_SCOPE, f"select {listed(contract.key)} from mekb_incoming")
+            finally:
+                self.connection.unregister("mekb_incoming")
+            taken = self._take(name, _SCOPE, contract.key)
+            self._insert(name, rows)
+            added = self._prove_part(name, _SCOPE, contract.key)
+            if name not in BY_USER:
+                self._prove(name)
+            self.forget(_SCOPE)
+        return taken, added
+
+    def drop(self, *tables: str) -> None:
+        """Drop tables, where they are."""
+        for name in tables:
+            self.connection.execute(f"drop table if exists main.{quoted(name)}")
+
+    def _insert(self, name: str, rows: Rows) -> None:
+        contract = Contract.of(name)
+        relation = self.connection.from_arrow(rows) if isinstance(rows, pa.Table) else rows
         try:
-            self.connection.execute(f"drop table if exists {_quoted(name)}")
-            self.connection.execute(_ddl(name, schema))
-            self.connection.execute(
-                f"insert into {_quoted(name)} select {columns} from {_quoted(view)} order by {order}"
+            relation.project(listed(contract.columns)).order(listed(contract.sort)).insert_into(
+                name
             )
         except (
             duckdb.BinderException,
             duckdb.ConstraintException,
             duckdb.ConversionException,
         ) as error:
-            raise StoreError(f"table '{name}': {_first_line(error)}") from error
+            raise StoreError(f"table '{name}': {first_line(error)}") from error
+
+    def _take(self, name: str, scope: str, columns: Sequence[str]) -> RowsDigest:
+        """Delete the rows that agree with one of the scope's in some columns, and return their digest."""
+        taken = self.digest(f"({_those_of(name, scope, columns)})")
+        agree = " and ".join(f"old.{quoted(each)} = scope.{quoted(each)}" for each in columns)
+        self.connection.execute(
+            f"delete from main.{quoted(name)} as old using temp.{quoted(scope)} as scope where {agree}"
+        )
+        return taken
 
     def _prove(self, name: str) -> None:
-        key, _, checks = _contract(CATALOGUE[name])
-        columns = ", ".join(_quoted(column) for column in key)
-        queries = {
-            "key_unique": f"select {columns} from {_quoted(name)} group by {columns} having count(*) > 1",
-            **checks,
-        }
-        for check, query in queries.items():
-            try:
-                found = self.first_row(f"select * from ({query}) limit 1")
-            except duckdb.CatalogException as error:
-                raise StoreError(
-                    f"table '{name}', check '{check}': {_first_line(error)}"
-                ) from error
-            if found is not None:
-                raise StoreError(
-                    f"table '{name}' fails its check '{check}', for example at {found}"
-                )
+        contract = Contract.of(name)
+        in_order = contract.key == contract.sort and not self.first_row(contract.out_of_order_sql)
+        for check, query in contract.violations():
+            if not (in_order and check == "key_unique"):
+                self._refuse_rows(name, check, query)
+
+    def _prove_part(self, name: str, scope: str, columns: Sequence[str]) -> RowsDigest:
+        """Prove the rows in a scope, and return their digest."""
+        rows = _those_of(name, scope, columns)
+        for check, query in Contract.of(name).violations(among=rows):
+            self._refuse_rows(name, check, query)
+        return self.digest(f"({rows})")
+
+    def _refuse_rows(self, name: str, check: str, query: str) -> None:
+        try:
+            found = self.first_row(query)
+        except duckdb.CatalogException as error:
+            raise StoreError(f"table '{name}', check '{check}': {first_line(error)}") from error
+        if found is not None:
+            raise StoreError(f"table '{name}' fails its check '{check}', for example at {found}")
 
     def append_run(self, row: Mapping[str, object]) -> None:
-        """Add one row to `runs`, the one table that grows."""
-        schema = CATALOGUE["runs"]
+        """Add one row to `runs`."""
         if not self.has("runs"):
-            self.connection.execute(_ddl("runs", schema))
-        names = ", ".join(f"${field.name}" for field in schema)
+            self.connection.execute(Contract.of("runs").create_sql)
+        names = ", ".join(f"${field.name}" for field in CATALOGUE["runs"])
         self.connection.execute(f"insert into runs values ({names})", dict(row))
 
 
-def open_memory() -> duckdb.DuckDBPyConnection:
-    """Return a connection to a database in memory, for work that keeps nothing."""
-    return duckdb.connect(":memory:")
+Change: TypeAlias = tuple[RowsDigest, RowsDigest]
+"""The digests of the rows taken from a table and of those added to it."""
 
 
-def _connect(path: Path, settings: StoreSettings) -> duckdb.DuckDBPyConnection:
-    config: dict[str, str | bool | int | float | list[str]] = {}
-    if settings.threads is not None:
-        config["threads"] = settings.threads
-    if settings.memory_limit is not None:
-        config["memory_limit"] = settings.memory_limit
-    for attempt in range(_LOCK_RETRIES):
-        try:
-            connection = duckdb.connect(str(path), config=config)
-        except duckdb.IOException as error:
-            message = str(error)
-            if not _IN_USE.search(message):
-                raise StoreError(
-                    f"{path}: cannot be opened as a store: {_first_line(error)}"
-                ) from error
-            if attempt == _LOCK_RETRIES - 1:
-                holder = re.search(r"PID (\d+)", message)
-                who = f"by process {holder[1]}" if holder else "by another process"
-                raise StoreError(
-                    f"{path}: in use {who}; wait for it to end, then try again"
-                ) from error
-            time.sleep(_LOCK_WAIT_SECONDS)
-        except duckdb.Error as error:
-            raise StoreError(
-                f"{path}: cannot be opened as a store: {_first_line(error)}"
-            ) from error
-        else:
-            with contextlib.suppress(duckdb.InvalidInputException):
-                # In a notebook without ipywidgets the bar can be neither drawn nor switched off.
-                connection.execute("set enable_progress_bar = false")
-            return connection
-    raise AssertionError("unreachable: the last attempt raises")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+def _those_of(name: str, scope: str, columns: Sequence[str]) -> str:
+    return f"select old.* from main.{quoted(name)} as old semi join temp.{quoted(scope)} using ({listed(columns)})"

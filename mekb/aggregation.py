@@ -1,0 +1,240 @@
+"""The texts of `mekb.scoring` run on a store, in parts of users: user-item interaction aggregation (paper 002, 3.1.3).
+
+    histories (a view) ──held, part by part──> held ──spread──> scored part by part ──> slices of the tables
+
+A part is a range of user ids, so that memory holds one part at a time, however many users there are; parts
+that fit the processor's caches are also quicker than one pass. idf is a property of all users: it is counted
+between the two passes, or taken from the last scoring of everybody (`idf_basis`). Sums are exact, so that no
+number of parts changes a bit.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
+from typing import TypeAlias
+
+from mekb.errors import ConfigError
+from mekb.profile import MAX_ENTITIES, PROFILE_TEXT_SQL, SEPARATOR
+from mekb.scoring import (
+    ALL_USERS,
+    HELD_SQL,
+    POPULATION_SQL,
+    SPREAD_SQL,
+    USER_ENTITY_SQL,
+    ScoringConfig,
+)
+from mekb.store import Rows, Store
+
+MIN_PART_ROWS = 1 << 19
+"""Interactions of a part that is worth a pass of its own (half a million: the quickest of 0.06 to 4 million)."""
+EDGE_BYTES = 200
+"""What scoring takes for each (interaction, entity) of a part, at most (measured)."""
+MEMORY_SHARE = 0.25
+"""Of the memory limit, for the part that is being scored; the rest caches tables and sorts what is written."""
+N_BUCKETS = 4_096
+"""Ranges of user ids whose rows are counted to cut parts of even size."""
+
+HISTORIES_OF_ALL_SQL = "create or replace temp view histories as select * from main.interactions"
+HISTORIES_OF_TOUCHED_SQL = """
+create or replace temp view histories as
+select interactions.* from main.interactions semi join temp.touched using (user_id)
+"""
+"""The interactions of the users in the temporary table `touched`."""
+
+SIZES_SQL = """
+select (select count(*) from item_entities) as n_held,
+       (select count(*) from item_entities) / greatest((select count(distinct item_id) from item_entities), 1)
+           as n_an_item,
+       parse_formatted_bytes(current_setting('memory_limit')) as memory
+"""
+
+USER_BUCKETS_SQL = """
+with bounds as (
+    select min(user_id) as first_user,
+           (max(user_id) - min(user_id)) // $n_buckets + 1 as width
+    from histories
+)
+select cast(first_user + (user_id - first_user) // width * width as bigint) as first_id,
+       cast(first_user + (user_id - first_user) // width * width + width - 1 as bigint) as last_id,
+       count(*) as n_rows
+from histories cross join bounds
+group by all order by first_id
+"""
+
+NEWEST_SQL = "select epoch_us(max(interactions.at)) from interactions"
+UNDATED_SQL = """
+select count(*) from interactions
+where interactions.at is null and (positive or rating <= $negative_up_to)
+"""
+KNOWN_SPREAD_SQL = "select entity_id, n_users from idf_basis where negative = $negative"
+KNOWN_POPULATION_SQL = "select max(n_all) from idf_basis where negative = $negative"
+TITLES_SQL = """
+with named as (
+    select entity_id, title from entities
+    union all
+    select entity_id, title from custom_entities
+)
+select * from named semi join held using (entity_id)
+"""
+
+
+OnPart: TypeAlias = Callable[[int, int], None]
+"""Told how many parts are done, and of how many."""
+
+
+def unheard(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """Which interactions are scored, and into which tables."""
+
+    config: ScoringConfig
+    negative: bool = False
+    now_us: float | None = None
+    """What ages are measured to, in microseconds since 1970; None without decay."""
+
+    @property
+    def table(self) -> str:
+        """The table of the MeKB, or of what low ratings say."""
+        return "negative_interests" if self.negative else "user_entity"
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables scored, with what is made from them."""
+        return (self.table,) if self.negative else (self.table, "profiles")
+
+    def choice(self, users: tuple[int, int]) -> dict[str, object]:
+        """Return the parameters of POPULATION_SQL."""
+        return {
+            "first_user": users[0],
+            "last_user": users[1],
+            "negative_up_to": self.config.negative_up_to if self.negative else None,
+        }
+
+    def counting(self, users: tuple[int, int]) -> dict[str, object]:
+        """Return the parameters of HELD_SQL."""
+        return self.choice(users) | {
+            "half_life_days": self.config.half_life_days,
+            "now_us": self.now_us,
+        }
+
+    def weighing(self, users: tuple[int, int], n_all: int) -> dict[str, object]:
+        """Return the parameters of USER_ENTITY_SQL."""
+        return {
+            "first_user": users[0],
+            "last_user": users[1],
+            "k_star": self.config.k_star,
+            "use_idf": self.config.use_idf,
+            "n_all": n_all,
+            "negative": self.negative,
+        }
+
+
+def sides(store: Store, config: ScoringConfig) -> list[Side]:
+    """Return what a configuration asks to score: what people like and, if asked for, what they avoid.
+
+    Raises:
+        ConfigError: decay is asked for, and interactions that count have no time.
+    """
+    side = Side(config, now_us=_now_us(store, config))
+    return [side] if config.negative_up_to is None else [side, replace(side, negative=True)]
+
+
+def _now_us(store: Store, config: ScoringConfig) -> float | None:
+    if config.half_life_days is None:
+        return None
+    undated = store.first_row(UNDATED_SQL, {"negative_up_to": config.negative_up_to})
+    if undated and undated[0]:
+        raise ConfigError(
+            f"scoring.half_life_days: {undated[0]:,} interactions of {store.path} have no time to decay by;"
+            " import times, or leave it unset"
+        )
+    if config.as_of is not None:
+        as_of = config.as_of if config.as_of.tzinfo else config.as_of.replace(tzinfo=UTC)
+        return as_of.timestamp() * 1e6
+    newest = store.first_row(NEWEST_SQL)
+    return float(newest[0]) if newest and newest[0] is not None else 0.0
+
+
+def user_parts(store: Store, rows_per_part: int | None = None) -> list[tuple[int, int]]:
+    """Return ranges of user ids, first and last, that hold every user of the view `histories` once.
+
+    Args:
+        store: With the view `histories`, and `item_entities`.
+        rows_per_part: Interactions of a part, more or less; None goes by the memory limit.
+    """
+    wanted = rows_per_part or _rows_per_part(store)
+    parts: list[tuple[int, int]] = []
+    first, n_rows = ALL_USERS[0], 0
+    for _, last_id, bucket_rows in store.connection.execute(
+        USER_BUCKETS_SQL, {"n_buckets": N_BUCKETS}
+    ).fetchall():
+        n_rows += bucket_rows
+        if n_rows >= wanted:
+            parts.append((first, last_id))
+            first, n_rows = last_id + 1, 0
+    if n_rows or not parts:
+        parts.append((first, ALL_USERS[1]))
+    return parts
+
+
+def _rows_per_part(store: Store) -> int:
+    n_held, n_an_item, memory = store.first_row(SIZES_SQL) or (0, 0, 0)
+    fitting = memory * MEMORY_SHARE / EDGE_BYTES / max(n_an_item, 1)
+    # Every part reads all of `item_entities`, so that parts much smaller than it cost more than they save.
+    return max(1, int(min(fitting, max(MIN_PART_ROWS, n_held / 2))))
+
+
+def count_entities(store: Store, side: Side, parts: Sequence[tuple[int, int]]) -> int:
+    """Count k of every user and entity of `histories` into the temporary table `held`; return N."""
+    n_all = 0
+    for number, users in enumerate(parts):
+        found = store.first_row(POPULATION_SQL, side.choice(users))
+        n_all += int(found[0]) if found else 0
+        store.keep("held", HELD_SQL, side.counting(users), append=number > 0)
+    return n_all
+
+
+def count_spread(store: Store) -> None:
+    """Count n_e of the entities in `held` into the temporary table `spread`."""
+    store.keep("spread", SPREAD_SQL)
+
+
+def known_spread(store: Store, side: Side) -> int:
+    """Take n_e of the last scoring of everybody as the temporary table `spread`; return its N."""
+    store.keep("spread", KNOWN_SPREAD_SQL, {"negative": side.negative})
+    found = store.first_row(KNOWN_POPULATION_SQL, {"negative": side.negative})
+    return int(found[0] or 0) if found else 0
+
+
+def scored_slices(
+    store: Store,
+    side: Side,
+    parts: Sequence[tuple[int, int]],
+    n_all: int,
+    on_part: OnPart = unheard,
+) -> Iterator[Mapping[str, Rows]]:
+    """Score the users of `held` by `spread`, a part at a time, and flatten them into texts.
+
+    Yields:
+        The part's rows for each of `side.tables`; they are gone when the next part is asked for.
+    """
+    if not side.negative:
+        store.keep("titles", TITLES_SQL)
+    for number, users in enumerate(parts):
+        on_part(number, len(parts))
+        store.keep("scored_interests", USER_ENTITY_SQL, side.weighing(users, n_all))
+        scored = {side.table: store.connection.table("temp.scored_interests")}
+        if not side.negative:
+            scored["profiles"] = store.connection.sql(
+                PROFILE_TEXT_SQL, params={"separator": SEPARATOR, "max_entities": MAX_ENTITIES}
+            )
+        yield scored
+    on_part(len(parts), len(parts))
+
+
+def clear(store: Store) -> None:
+    """Drop the temporary tables and views of a scoring."""
+    store.forget("histories", "held", "spread", "titles", "scored_interests", "touched")
