@@ -176,15 +176,48 @@ class AliasIndex:
         start, stop = offsets[key : key + 2].tolist()
         if limit is not None:
             stop = min(stop, start + limit)
-        taken = rows[start:stop]
+        return self._candidates_of(rows[start:stop], priors[start:stop], exact=exact)
+
+    def candidates_many(
+        self, surfaces: Sequence[str], limit: int | None = None
+    ) -> list[list[Candidate]]:
+        """Return `candidates(surface, limit)` of each surface, for many at once."""
+        arrays = self._arrays
+        exact, folded = self._numbers(surfaces)
+        lists: list[list[Candidate]] = [[] for _ in surfaces]
+        for numbers, offsets, rows, priors, is_exact in (
+            (exact, arrays.exact_offsets, arrays.exact_rows, arrays.exact_priors, True),
+            (folded, arrays.folded_offsets, arrays.folded_rows, arrays.folded_priors, False),
+        ):
+            known = np.flatnonzero(numbers >= 0)
+            starts = offsets[numbers[known]]
+            counts = offsets[numbers[known] + 1] - starts
+            if limit is not None:
+                counts = np.minimum(counts, limit)
+            ends = np.cumsum(counts)
+            flat = np.repeat(starts - ends + counts, counts) + np.arange(
+                ends[-1] if len(ends) else 0
+            )
+            found = self._candidates_of(rows[flat], priors[flat], exact=is_exact)
+            first = 0
+            for number, last in zip(known.tolist(), ends.tolist(), strict=True):
+                lists[number] = found[first:last]
+                first = last
+        return lists
+
+    def _candidates_of(
+        self, rows: npt.NDArray[np.uint32], priors: npt.NDArray[np.float32], *, exact: bool
+    ) -> list[Candidate]:
+        """The candidates of some entity rows."""
+        arrays = self._arrays
         return [
             Candidate(entity, self._titles[row], prior, exact, self._row_types(mask), year or None)
             for entity, row, prior, mask, year in zip(
-                arrays.entity_ids[taken].tolist(),
-                taken.tolist(),
-                priors[start:stop].tolist(),
-                arrays.type_masks[taken].tolist(),
-                arrays.years[taken].tolist(),
+                arrays.entity_ids[rows].tolist(),
+                rows.tolist(),
+                priors.tolist(),
+                arrays.type_masks[rows].tolist(),
+                arrays.years[rows].tolist(),
                 strict=True,
             )
         ]
@@ -196,23 +229,30 @@ class AliasIndex:
 
         The same answer as `candidates(surface, 1)` for each, for many surfaces at once.
         """
-        arrays, dictionary = self._arrays, self._dictionary
-        exact_keys = numbers_of(dictionary.exact, dictionary.seed, list(map(exact_key, surfaces)))
-        missing = np.flatnonzero(exact_keys < 0)
-        folded_keys = np.full(len(surfaces), -1, np.int64)
-        folded_keys[missing] = numbers_of(
-            dictionary.folded, dictionary.seed, [folded_key(surfaces[i]) for i in missing.tolist()]
-        )
+        arrays = self._arrays
+        exact, folded = self._numbers(surfaces)
         ids = np.full(len(surfaces), NO_ENTITY, np.uint32)
         best = np.full(len(surfaces), np.nan, np.float32)
         for keys, offsets, rows, priors in (
-            (exact_keys, arrays.exact_offsets, arrays.exact_rows, arrays.exact_priors),
-            (folded_keys, arrays.folded_offsets, arrays.folded_rows, arrays.folded_priors),
+            (exact, arrays.exact_offsets, arrays.exact_rows, arrays.exact_priors),
+            (folded, arrays.folded_offsets, arrays.folded_rows, arrays.folded_priors),
         ):
             known = np.flatnonzero(keys >= 0)
             first = offsets[keys[known]]
             ids[known], best[known] = arrays.entity_ids[rows[first]], priors[first]
         return ids, best
+
+    def _numbers(
+        self, surfaces: Sequence[str]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The exact key of each surface, and for those without one the folded key; -1 for none."""
+        tables, seed = self._dictionary, self._labels.seed
+        exact = numbers_of(tables.exact, seed, list(map(exact_key, surfaces)))
+        missing = np.flatnonzero(exact < 0)
+        folded = np.full(len(surfaces), -1, np.int64)
+        keys = [folded_key(surfaces[row]) for row in missing.tolist()]
+        folded[missing] = numbers_of(tables.folded, seed, keys)
+        return exact, folded
 
     def link_prob(self, surface: str) -> float | None:
         """Return the link probability of a surface; None if it is unknown or was never counted."""

@@ -13,7 +13,7 @@ that it overlaps is undecided, so the outcome is that of asking for one span aft
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -204,36 +204,17 @@ class Linker:
 
     def _settle(self, waiting: list[tuple[Place, list[Proposal]]]) -> None:
         """Let each proposal stand that is free and has an entity, in the order of its text."""
+        keys = list({proposal.key: None for _, proposals in waiting for proposal in proposals})
+        known = dict(zip(keys, self._index.candidates_many(keys), strict=True))
         while waiting:
             asked: list[_Asked] = []
             later: list[tuple[Place, list[Proposal]]] = []
             for place, proposals in waiting:
-                left = self._ask(place, proposals, asked)
+                left = _ask(place, proposals, asked, known)
                 if left:
                     later.append((place, left))
             self._decide(asked)
             waiting = later
-
-    def _ask(self, place: Place, proposals: list[Proposal], asked: list[_Asked]) -> list[Proposal]:
-        """Put the proposals that can be decided now into `asked`; return those that must wait."""
-        undecided: bytearray | None = None
-        left: list[Proposal] = []
-        for proposal in proposals:
-            if not place.is_free(proposal):
-                continue
-            start, stop = proposal.start, proposal.stop
-            if undecided is not None and undecided.find(1, start, stop) >= 0:
-                left.append(proposal)
-            else:
-                candidates = self._index.candidates(proposal.key)
-                if not candidates:
-                    place.rejected.append(Rejected(proposal, candidates, None))
-                    continue
-                asked.append(_Asked(place, proposal, candidates))
-            if len(proposals) > 1:
-                undecided = place.occupied() if undecided is None else undecided
-                undecided[start:stop] = b"\1" * (stop - start)
-        return left
 
     def _decide(self, asked: Sequence[_Asked]) -> None:
         """Ask the chooser for all, and let stand what it gives an entity to."""
@@ -281,6 +262,33 @@ class Linker:
         counts["n_cut"] += n_cut
         if n_cut:
             _LOGGER.warning("%d of %d texts were cut to %d characters", n_cut, len(places), limit)
+
+
+def _ask(
+    place: Place,
+    proposals: list[Proposal],
+    asked: list[_Asked],
+    known: Mapping[str, list[Candidate]],
+) -> list[Proposal]:
+    """Put the proposals that can be decided now into `asked`; return those that must wait."""
+    undecided: bytearray | None = None
+    left: list[Proposal] = []
+    for proposal in proposals:
+        if not place.is_free(proposal):
+            continue
+        start, stop = proposal.start, proposal.stop
+        if undecided is not None and undecided.find(1, start, stop) >= 0:
+            left.append(proposal)
+        else:
+            candidates = known[proposal.key]
+            if not candidates:
+                place.rejected.append(Rejected(proposal, candidates, None))
+                continue
+            asked.append(_Asked(place, proposal, candidates))
+        if len(proposals) > 1:
+            undecided = place.occupied() if undecided is None else undecided
+            undecided[start:stop] = b"\1" * (stop - start)
+    return left
 
 
 def _recogniser(config: LinkConfig) -> Recogniser | None:

@@ -221,7 +221,7 @@ def test_folded_priors_equal_those_of_pooled_counts(counts):
         assert found == [(pytest.approx(p, abs=1e-6), e) for p, e in expected]
 
 
-def test_top_many_answers_like_candidates(index):
+def test_many_are_answered_like_one_by_one(index):
     surfaces = ["Star Wars", "star wars", "no", "", "YORK", "东京", "her"]
     ids, priors = index.top_many(surfaces)
     for surface, entity, prior in zip(surfaces, ids.tolist(), priors.tolist(), strict=True):
@@ -231,6 +231,9 @@ def test_top_many_answers_like_candidates(index):
         else:
             assert entity == NO_ENTITY
             assert np.isnan(prior)
+    assert index.candidates_many(surfaces) == list(map(index.candidates, surfaces))
+    assert index.candidates_many(surfaces, 1) == [index.candidates(text, 1) for text in surfaces]
+    assert index.candidates_many([]) == []
     empty_ids, empty_priors = index.top_many([])
     assert len(empty_ids) == len(empty_priors) == 0
 
