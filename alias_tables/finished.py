@@ -15,14 +15,13 @@ select entity_id, title,
     case when label is not null then label
         when title = 'Q' || entity_id then coalesce(named.surface, title)
         else title end as label,
-    description, 'wikidata' as kind, flags, []::varchar[] as types, null::usmallint as year,
+    description, 'wikidata' as kind, flags, types, year::usmallint as year,
     least(coalesce(n_inlinks, 0), 4294967295)::uinteger as n_inlinks
 from known_entities left join linked using (entity_id) left join named using (entity_id)
 order by entity_id
 """
 
-ALIASES_SQL = """
-create or replace temp table alias_tables_aliases as
+FINISHED_ALIASES_SQL = """
 with kept as (
     select surface, sum(prior::float order by prior desc, entity_id)::float as kept_mass
     from ranked where reason is null group by surface
@@ -50,6 +49,8 @@ from ranked join kept using (surface) left join cuts using (surface)
 where reason is null
 order by surface, entity_id
 """
+"""The rows of `aliases` from `ranked` and `link_probs`."""
+ALIASES_SQL = "create or replace temp table alias_tables_aliases as " + FINISHED_ALIASES_SQL
 
 
 def finish_tables(

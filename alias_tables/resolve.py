@@ -1,6 +1,6 @@
 """From titles to entities: redirects followed to their end, QIDs joined, ids given.
 
-In: the raw tables of `harvest` and `tabular`. Out: temporary tables `title_entity` (title to entity),
+In: the raw tables of `harvest`, `tabular`, `page_tables` and `wikidata_items`. Out: temporary tables `title_entity` (title to entity),
 `known_entities` (a row an entity) and `outcomes` (each title anything points to: its entity, or the
 reason why it has none). A redirect chain of n hops takes log2(n) joins; one that never ends is a loop.
 """
@@ -9,6 +9,7 @@ import math
 
 import duckdb
 
+from alias_tables.entity_types import WORK_TYPES
 from alias_tables.page_kinds import DISAMBIGUATION
 from alias_tables.reasons import Reason
 from alias_tables.schema import PAGE_ID_BASE
@@ -56,11 +57,28 @@ from hops as near left join hops as far on near.target = far.title
 """
 UNFINISHED_SQL = "select count(*) from hops where target in (select title from hops)"
 
+ITEMS_SQL = """
+create or replace temp table items as
+select qid, min(title) as title, min(label) as label, min(description) as description,
+    list_sort(list_distinct(flatten(list(types)))) as types,
+    list_sort(list_distinct(flatten(list(flags)))) as flags, min(year) as year
+from raw_items group by qid
+"""
+"""One row a Wikidata item: of two that were merged, what both say."""
+
 ARTICLES_SQL = """
 create or replace temp table articles as
-select pages.* from pages join titles using (page_id, title)
+with marks as (
+    select page_id, flag from raw_page_flags
+    union
+    select page_id, unnest(items.flags) from items join pages using (title)
+),
+marked as (select page_id, list(flag) as marks from marks group by page_id)
+select pages.* replace (list_sort(list_distinct(flags || coalesce(marks, []))) as flags)
+from pages join titles using (page_id, title) left join marked using (page_id)
 where redirect is null
 """
+"""Pages that are no redirects, with what page_props and Wikidata say of their kind."""
 
 EXTRA_SQL = """
 create or replace temp table extra as
@@ -73,19 +91,32 @@ from raw_extra left join hops using (title)
 
 TITLE_QIDS_SQL = """
 create or replace temp table title_qids as
-select title, min(qid) as qid from raw_qids group by title
-union all
-select title, min(qid) from extra
-where title is not null and qid is not null and title not in (select title from raw_qids)
-group by title
+with said as (
+    select title, qid, 0 as trust from raw_qids
+    union all
+    select title, qid, 1 from raw_page_qids join articles using (page_id)
+    union all
+    select title, qid, 2 from items where title is not null
+    union all
+    select title, qid, 3 from extra where title is not null and qid is not null
+)
+select title, arg_min(qid, (trust, qid)) as qid from said group by title
 """
+"""The QID of each title, by whom we trust most: the caller's table, page_props, sitelinks, further files."""
+
+UNNAMED_QIDS_SQL = """
+delete from raw_extra where title is null and qid in (
+    select qid from title_qids join articles using (title) where list_contains(flags, $disambiguation)
+)
+"""
+"""Names of Wikidata's items whose page is a disambiguation page mean nothing."""
 
 TITLE_ENTITY_SQL = """
 create or replace temp table title_entity as
 with wanted as (
-    select title, page_id, flags, label, description from articles
+    select title, page_id, flags, label, description, types, year from articles
     union all
-    select title, null, [], min(label), null from extra
+    select title, null, [], min(label), null, [], null from extra
     where title is not null
         and title not in (select title from articles)
         and title not in (select title from hops)
@@ -102,7 +133,7 @@ placed as (
     ) as place
     from identified
 )
-select title, page_id, flags, label, description,
+select title, page_id, flags, label, description, types, year,
     coalesce(
         qid::ubigint,
         $page_id_base + page_id,
@@ -116,19 +147,23 @@ from placed
 
 KNOWN_ENTITIES_SQL = """
 create or replace temp table known_entities as
-with described as (
-    select entity_id, min(description) as description from (
-        select entity_id, extra.description from extra join title_entity using (title)
-        union all
-        select qid, description from extra where title is null
-    ) group by entity_id
+with listed as (
+    select entity_id, extra.description, extra.types, extra.year
+    from extra join title_entity using (title)
+    union all
+    select qid, description, types, year from extra where title is null
+),
+described as (
+    select entity_id, min(description) as description, min(year) as year,
+        list_sort(list_distinct(flatten(list(types)))) as types
+    from listed group by entity_id
 ),
 named as (
-    select entity_id, title, page_id, flags, label, description from title_entity
+    select entity_id, title, page_id, flags, label, description, types, year from title_entity
     union all
-    select distinct extra.qid, coalesce(raw_qids.title, 'Q' || extra.qid), null::uinteger, []::varchar[],
-        coalesce(raw_qids.label, raw_qids.title), null
-    from extra left join raw_qids using (qid)
+    select distinct extra.qid, coalesce(raw_qids.title, items.title, 'Q' || extra.qid), null::uinteger,
+        []::varchar[], coalesce(raw_qids.label, raw_qids.title, items.label), null, []::varchar[], null
+    from extra left join raw_qids using (qid) left join items using (qid)
     where extra.title is null
 ),
 ranked as (
@@ -136,12 +171,23 @@ ranked as (
         partition by entity_id order by page_id nulls last, label is null and title like 'Q%', title
     ) as place
     from named
+),
+told as (
+    select entity_id, ranked.title, ranked.label,
+        list_sort(list_distinct(ranked.flags || coalesce(items.flags, []))) as flags,
+        coalesce(ranked.description, described.description, items.description) as description,
+        case when len(items.types) > 0 then items.types when len(described.types) > 0
+            then described.types else ranked.types end as types,
+        coalesce(items.year, described.year, ranked.year) as year
+    from ranked left join described using (entity_id) left join items on items.qid = entity_id
+    where place = 1
 )
-select entity_id, ranked.title, ranked.label, ranked.flags,
-    coalesce(ranked.description, described.description) as description
-from ranked left join described using (entity_id)
-where place = 1
+select * replace (
+    case when len(types) = 0 or list_has_any(types, $work_types::varchar[]) then year end as year
+) from told
 """
+"""Types and year are Wikidata's, else those of the caller's files, else those of the page itself; a year is
+that of a work, so what has other types alone has none."""
 
 OUTCOMES_SQL = """
 create or replace temp table outcomes as
@@ -182,8 +228,10 @@ def resolve_titles(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int
     for statement in (PAGES_SQL, TITLES_SQL, HOPS_SQL):
         connection.execute(statement)
     _follow_hops(connection)
-    for statement in (ARTICLES_SQL, EXTRA_SQL, TITLE_QIDS_SQL):
+    for statement in (ITEMS_SQL, ARTICLES_SQL, EXTRA_SQL, TITLE_QIDS_SQL):
         connection.execute(statement)
+    connection.execute(UNNAMED_QIDS_SQL, {"disambiguation": DISAMBIGUATION})
+    connection.execute(EXTRA_SQL)
     connection.execute(
         TITLE_ENTITY_SQL,
         {
@@ -193,7 +241,7 @@ def resolve_titles(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int
             "title_id_slots": TITLE_ID_SLOTS,
         },
     )
-    connection.execute(KNOWN_ENTITIES_SQL)
+    connection.execute(KNOWN_ENTITIES_SQL, {"work_types": sorted(WORK_TYPES)})
     reasons = (
         Reason.REDIRECT_LOOP,
         Reason.REDIRECT_TARGET_MISSING,

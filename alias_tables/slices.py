@@ -114,7 +114,7 @@ def plan_reading(dumps: Sequence[Path], language: str | None, slice_bytes: int |
             )
         site = site or replace(own, language=language or own.language)
         slices.extend(cut_part(part, number, wanted))
-    return Plan(tuple(parts), site or Site(), tuple(slices))
+    return Plan(tuple(parts), site or Site(language=language or "en"), tuple(slices))
 
 
 def cut_part(path: Path, number: int, slice_bytes: int) -> list[Slice]:
