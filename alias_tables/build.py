@@ -164,9 +164,8 @@ def _build(
         Crew(options.workers) as crew,
     ):
         readings = Readings(plan, config, folder, crew, on_progress)
-        harvest = Harvest(
-            RejectLog(config.max_rejects_listed), RejectLog(config.max_rejects_listed)
-        )
+        listed = config.max_rejects_listed
+        harvest = Harvest(RejectLog(listed), RejectLog(listed), plan.site)
         if plan.parts:
             wanted = options.rejects is not None
             harvest = readings.first(connection, options.sha256, rejects=wanted)
