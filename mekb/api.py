@@ -127,6 +127,10 @@ def _file_inputs(files: Mapping[str, Sequence[Path]]) -> dict[str, str]:
     }
 
 
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
 def _fingerprint(path: Path) -> str:
     """Return the fingerprint of a file; SourceError when it cannot be read."""
     if not path.is_file():
@@ -164,7 +168,16 @@ def build_aliases(
     dumps: Sequence[str | Path] = (),
     qids: str | Path | None = None,
     extra: Sequence[str | Path] = (),
+    wikidata: Sequence[str | Path] = (),
+    page_props: str | Path | None = None,
+    redirects: str | Path | None = None,
+    pages: str | Path | None = None,
+    merged: str | Path | None = None,
     settings: Settings | None = None,
+    workers: int = 1,
+    work: str | Path | None = None,
+    resume: bool = False,
+    rejects: str | Path | None = None,
     force: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> BuiltAliases:
@@ -175,37 +188,63 @@ def build_aliases(
         dumps: `pages-articles` exports, .xml, .xml.bz2 or .xml.gz.
         qids: A table of titles and QIDs.
         extra: Tables of further aliases or titles; their counts add to those of the dumps.
+        wikidata: Wikidata's JSON dump of entities.
+        page_props: The wiki's page_props.sql.gz.
+        redirects: The wiki's redirect.sql.gz.
+        pages: The wiki's page.sql.gz.
+        merged: QIDs that were merged into others.
         settings: `settings.aliases`.
+        workers: Processes that read the dumps; more than one need a script's
+            `if __name__ == "__main__":` around the call. The result is the same.
+        work: A folder to keep unfinished work in; a temporary one by default.
+        resume: Go on with the work in that folder.
+        rejects: Where to write everything left out, with the reason: .tsv, .tsv.gz or .parquet.
         force: Build even when nothing changed.
         on_progress: Told of each stage.
 
     Raises:
         DumpError: a dump is damaged, no dump, or implausible.
+        WorkFolderError: the work folder holds something else.
+        WorkerError: a worker was ended by the system.
     """
     from alias_tables.build import build
     from alias_tables.inputs import BuildInputs
+    from alias_tables.options import BuildOptions
     from mekb.linking import alias_index
     from mekb.saved_aliases import aliases_folder
 
     chosen = settings or Settings()
-    files = {
-        "dump": [Path(path) for path in dumps],
-        "extra": [Path(path) for path in extra],
-        "qids": [Path(qids)] if qids is not None else [],
-    }
+    given = BuildInputs(
+        dumps=tuple(map(Path, dumps)),
+        qids=_path(qids),
+        extra=tuple(map(Path, extra)),
+        wikidata=tuple(map(Path, wikidata)),
+        page_props=_path(page_props),
+        redirects=_path(redirects),
+        pages=_path(pages),
+        merged=_path(merged),
+    )
+    files: dict[str, list[Path]] = {"dump": list(given.dumps)}
+    for kind, path in given.beside_the_dump():
+        files.setdefault(kind, []).append(path)
     inputs = _file_inputs(files)
+    options = BuildOptions(
+        workers=workers,
+        work=_path(work),
+        resume=resume,
+        rejects=_path(rejects),
+        sha256=dict(zip(given.dumps, inputs.values(), strict=False)),
+    )
+    unlisted = options.rejects is not None and not options.rejects.exists()
     reports: list[BuildReport] = []
     with _opened_for_import(store) as target:
 
-        def work() -> Mapping[str, Any]:
+        def build_tables() -> Mapping[str, Any]:
             built = build(
                 target.connection,
-                BuildInputs(
-                    dumps=tuple(files["dump"]),
-                    qids=files["qids"][0] if files["qids"] else None,
-                    extra=tuple(files["extra"]),
-                ),
+                given,
                 config=chosen.aliases,
+                options=options,
                 on_progress=on_progress,
             )
             reports.append(built.report)
@@ -218,7 +257,7 @@ def build_aliases(
             outputs=("entities", "aliases"),
             packages=("alias_tables",),
         )
-        result = run_stage(target, stage, work, force=force)
+        result = run_stage(target, stage, build_tables, force=force or unlisted)
         alias_index(target)
         folder = aliases_folder(target.path)
     return BuiltAliases(result, reports[0] if reports else None, folder)

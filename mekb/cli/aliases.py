@@ -1,5 +1,6 @@
 """`mekb aliases`: the table that says what a name may mean."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,13 @@ def _where(dictionary: Path) -> str:
     )
 
 
+def _n_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @app.command("build")
 def build(
     store: StoreArgument,
@@ -51,6 +59,38 @@ def build(
         list[Path] | None,
         typer.Option(
             "--extra", help="A table of further aliases or titles, added to the dump's counts."
+        ),
+    ] = None,
+    wikidata: Annotated[
+        list[Path] | None,
+        typer.Option("--wikidata", help="Wikidata's JSON dump of entities; may be repeated."),
+    ] = None,
+    page_props: Annotated[
+        Path | None, typer.Option("--page-props", help="The wiki's page_props.sql.gz: QIDs.")
+    ] = None,
+    redirects: Annotated[
+        Path | None, typer.Option("--redirects", help="The wiki's redirect.sql.gz.")
+    ] = None,
+    pages: Annotated[Path | None, typer.Option("--pages", help="The wiki's page.sql.gz.")] = None,
+    merged: Annotated[
+        Path | None, typer.Option("--merged", help="QIDs that were merged into others.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=1, help="Processes that read the dump; by default one a core."
+        ),
+    ] = None,
+    work: Annotated[
+        Path | None, typer.Option("--work", help="A folder to keep unfinished work in.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the work in that folder.")
+    ] = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            "--rejects", help="Write what was left out, and why (.tsv, .tsv.gz, .parquet)."
         ),
     ] = None,
     config: ConfigOption = None,
@@ -72,6 +112,15 @@ def build(
             dumps=dump or [],
             qids=qids,
             extra=extra or [],
+            wikidata=wikidata or [],
+            page_props=page_props,
+            redirects=redirects,
+            pages=pages,
+            merged=merged,
+            workers=workers or _n_cores(),
+            work=work,
+            resume=resume,
+            rejects=rejects,
             settings=load_settings(config, set_ or []),
             force=force,
             on_progress=on_progress,
