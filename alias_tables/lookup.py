@@ -70,6 +70,8 @@ class Matches:
     stops: npt.NDArray[np.int64]
     surfaces: npt.NDArray[np.int64]
     """Number of the surface of the table."""
+    folded: npt.NDArray[np.int64]
+    """Number of the folded key (`AliasIndex.folded_numbers`)."""
     link_probs: npt.NDArray[np.float32]
     """NaN where it was not counted."""
     priors: npt.NDArray[np.float32]
@@ -251,7 +253,7 @@ class AliasIndex:
         missing = np.flatnonzero(exact < 0)
         folded = np.full(len(surfaces), -1, np.int64)
         keys = [folded_key(surfaces[row]) for row in missing.tolist()]
-        folded[missing] = numbers_of(tables.folded, seed, keys)
+        folded[missing] = self.folded_numbers(keys)
         return exact, folded
 
     def link_prob(self, surface: str) -> float | None:
@@ -287,11 +289,16 @@ class AliasIndex:
             starts=found.starts,
             stops=found.stops,
             surfaces=surfaces,
+            folded=found.folded,
             link_probs=arrays.link_probs[surfaces],
             priors=priors,
             exact=exact,
             names=self._surfaces,
         )
+
+    def folded_numbers(self, keys: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the number of each folded key, -1 where no surface folds to it."""
+        return numbers_of(self._dictionary.folded, self._labels.seed, keys)
 
     def _exact_number(self, key: str) -> int:
         """The number of an exact key, -1 if it is unknown; the string itself is compared."""

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alias_tables.lookup import AliasIndex, Match
-from alias_tables.surface import folded_key, tokens
+from alias_tables.surface import tokens
 from entity_linking.config import FLOAT32_EPSILON, LinkConfig
 from entity_linking.errors import PipelineError
 from entity_linking.text import CleanText
@@ -108,12 +108,12 @@ def dictionary_proposals_many(
     counted = ~np.isnan(found.link_probs)
     passing = _all_reach(found.priors, config.min_prior)
     passing &= ~counted | _all_reach(found.link_probs, config.min_link_prob)
+    passing &= ~np.isin(found.folded, index.folded_numbers(config.stop_phrases))
     proposals: list[list[Proposal]] = [[] for _ in cleans]
-    stop_phrases = frozenset(config.stop_phrases)
     for number, match in found.rows(np.flatnonzero(passing)):
         clean = cleans[number]
         key = clean.text[match.start : match.stop]
-        if _is_name(match, key, config.min_words_uncounted) and folded_key(key) not in stop_phrases:
+        if _is_name(match, key, config.min_words_uncounted):
             span = clean.origin(match.start, match.stop)
             proposals[number].append(Proposal(*span, key, "dictionary"))
     return [_longest_first(spans) if len(spans) > 1 else spans for spans in proposals]

@@ -6,7 +6,7 @@ under which the whole title may be looked up: "Matrix, The (1999)" reads as "The
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from entity_linking.text import CleanText, clean_text
@@ -34,6 +34,14 @@ _CARRIER = re.compile(
     r"(?P<title>.*)\s(?P<tail>(?:dvd|vhs|blu-?ray|box|boxed)\sset|vhs|dvds?|blu-?ray)$",
     re.DOTALL | re.IGNORECASE,
 )
+_TAIL_SIGN = re.compile(r"[-\u2013\u2014|:,/]")
+_CARRIERS = (
+    "set",
+    "vhs",
+    "dvd",
+    "dvds",
+    "ray",
+)  # how a title ends that `_CARRIER` matches, in small letters
 _MAX_TAILS = 8
 _TAIL_WINDOW = 80
 _ORDINAL = re.compile(r"[0-9]+(?:st|nd|rd|th)?")
@@ -99,7 +107,7 @@ def _set_aside(text: str) -> tuple[int | None, list[tuple[int, int]]]:
     year: int | None = None
     regions: list[tuple[int, int]] = []
     first = len(text) - len(text.lstrip())
-    for bracket in _BRACKET.finditer(text):
+    for bracket in _brackets(text):
         found = _YEAR.fullmatch(bracket[1] or bracket[2] or "")
         if bracket.start() == first:
             continue  # "(500) Days of Summer", "[REC]"
@@ -123,6 +131,11 @@ def _set_aside(text: str) -> tuple[int | None, list[tuple[int, int]]]:
     return year, regions
 
 
+def _brackets(text: str) -> Iterable[re.Match[str]]:
+    """The brackets of a title, which most titles have none of."""
+    return _BRACKET.finditer(text) if "(" in text or "[" in text else ()
+
+
 def _last_kept(text: str, regions: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Where a title ends before the regions that close it, and the number of the first of these."""
     stop, trailing = len(text.rstrip()), len(regions)
@@ -134,8 +147,11 @@ def _last_kept(text: str, regions: Sequence[tuple[int, int]]) -> tuple[int, int]
 
 def _tail_start(text: str, stop: int) -> int | None:
     """Where a wrapper without a bracket begins at the end of `text[:stop]`: " - Special Edition", " DVD"."""
-    for pattern in (_TAIL, _CARRIER):
-        match = pattern.match(text, max(0, stop - _TAIL_WINDOW), stop)
+    start = max(0, stop - _TAIL_WINDOW)
+    signed = _TAIL_SIGN.search(text, start, stop) is not None
+    carried = text[max(0, stop - 4) : stop].lower().endswith(_CARRIERS)
+    for pattern, possible in ((_TAIL, signed), (_CARRIER, carried)):
+        match = pattern.match(text, start, stop) if possible else None
         if match is None or not text[: match.end("title")].strip(_EDGE):
             continue
         words = {word for word in _words(match["tail"]) if _ORDINAL.fullmatch(word) is None}
@@ -147,7 +163,8 @@ def _tail_start(text: str, stop: int) -> int | None:
 def _readings(body: CleanText, *, alternative: bool) -> tuple[str, list[Reading]]:
     """The core of a title, and its readings: as written, before its last bracket, in it, shortened."""
     text = body.text.rstrip()
-    brackets = [found for found in _BRACKET.finditer(text) if found.end() == len(text)]
+    closed = text.endswith((")", "]"))
+    brackets = [found for found in _brackets(text) if found.end() == len(text)] if closed else []
     if not brackets or not text[: brackets[0].start()].strip():
         forms = _forms(body, 0, len(text))
         return (forms[0].key if forms else ""), forms + _shorter_forms(body, len(text))

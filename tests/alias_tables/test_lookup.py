@@ -377,6 +377,8 @@ def test_matches_come_as_arrays(index):
     assert [match for number, match in rows if number == 3] == index.matches(texts[3])
     assert list(found.rows(np.array([2]))) == rows[2:3]
     assert len(index.matches_many([])) == 0
+    keys = ["star wars", "york", "her", "York", ""]
+    assert index.folded_numbers(keys).tolist() == [*found.folded[:3].tolist(), -1, -1]
 
 
 def test_aliases_of_unknown_entities_are_refused():
