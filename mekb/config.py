@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alias_tables.config import AliasConfig
 from entity_linking.config import LinkConfig
+from mekb.connection import StoreSettings
 from mekb.errors import ConfigError
-from mekb.scoring import EntityWeights, ScoringConfig
+from mekb.scoring import EntityWeights, ScoringConfig, UpdateConfig
 from mekb.sources.config import ImportConfig
 
 
@@ -61,6 +62,8 @@ class Settings(BaseModel):
     link: LinkConfig = LinkConfig()
     weights: EntityWeights = EntityWeights()
     scoring: ScoringConfig = ScoringConfig()
+    update: UpdateConfig = UpdateConfig()
+    store: StoreSettings = StoreSettings()
     split: SplitConfig = SplitConfig()
     train: TrainConfig = TrainConfig()
 
