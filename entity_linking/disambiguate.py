@@ -10,7 +10,7 @@ the context can encode them together; what it says of a mention must not depend 
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from alias_tables.lookup import Candidate
 from entity_linking.config import reaches
@@ -67,9 +67,42 @@ class Chooser(Protocol):
         ...
 
 
+NIL_ODDS: Final = 0.06
+"""How often the right entity of a name is not among its candidates, over how often it is: 0.056 of the book and
+film titles of `benchmarks/title_linking.py --fit`."""
+
 NIL = Choice(None, "nil")
 ONLY = Choice(0, "only_candidate")
 FIRST = Choice(0, "highest_prior")
+
+
+def posterior(priors: Sequence[float], factors: Sequence[float]) -> list[float]:
+    """Return how likely each candidate is after evidence, between 0 and 1.
+
+    Each factor is a likelihood ratio: how much more often the right candidate looks like this one than a
+    wrong one does. Against the candidates stand those the table no longer holds (the missing mass of the
+    priors) and nobody at all (`NIL_ODDS`), for whom no evidence speaks:
+
+        p_i f_i / (sum_j p_j f_j + (1 - sum_j p_j) + NIL_ODDS)
+
+    >>> posterior([0.6, 0.4], [1.0, 1.0])
+    [0.5660377358490566, 0.37735849056603776]
+    """
+    odds = [prior * factor for prior, factor in zip(priors, factors, strict=True)]
+    total = sum(odds) + max(0.0, 1.0 - sum(priors)) + NIL_ODDS
+    return [one / total for one in odds]
+
+
+def first_best(scores: Sequence[float]) -> int:
+    """Return the row of the highest score, the first of equals."""
+    return max(range(len(scores)), key=scores.__getitem__)
+
+
+def most_likely(candidates: Sequence[Candidate], min_prior: float) -> Choice:
+    """Return the first candidate, the likeliest, or NIL where its prior is below `min_prior`."""
+    if not reaches(candidates[0].prior, min_prior):
+        return NIL
+    return FIRST if len(candidates) > 1 else ONLY
 
 
 class MostLikely:
@@ -87,9 +120,4 @@ class MostLikely:
         candidates: Sequence[Sequence[Candidate]],
     ) -> list[Choice]:
         """Return the first candidate of each mention if it is likely enough."""
-        return [
-            NIL
-            if not reaches(found[0].prior, self._min_prior)
-            else (ONLY if len(found) == 1 else FIRST)
-            for found in candidates
-        ]
+        return [most_likely(found, self._min_prior) for found in candidates]

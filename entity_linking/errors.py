@@ -2,6 +2,7 @@
 
 LinkingError
 ├── PipelineError   the spaCy pipeline is not there or does not fit
+├── EncoderError    the sentence encoder is not there
 └── GoldError       a gold file for evaluation cannot be read
 """
 
@@ -12,6 +13,10 @@ class LinkingError(Exception):
 
 class PipelineError(LinkingError):
     """A spaCy pipeline cannot be loaded or has no entity recogniser."""
+
+
+class EncoderError(LinkingError):
+    """A sentence encoder cannot be found."""
 
 
 class GoldError(LinkingError):
