@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 import pytest
+from hypothesis import strategies as st
 
 from alias_tables.lookup import AliasIndex
 from alias_tables.schema import ALIASES, CHANNELS, ENTITIES
@@ -100,3 +101,20 @@ def make_index() -> Callable[[Table, Mapping[int, str]], AliasIndex]:
 def index(make_index: Callable[[Table, Mapping[int, str]], AliasIndex]) -> AliasIndex:
     """Return the index of `TABLE`."""
     return make_index(TABLE, TITLES)
+
+
+@pytest.fixture(scope="session")
+def messy() -> st.SearchStrategy[str]:
+    """Return texts and titles as shops write them, markup, odd characters and all."""
+    any_character = st.characters(exclude_categories=())
+    pieces = st.one_of(
+        st.text(any_character, max_size=6),
+        st.sampled_from(
+            ["&amp;", "&quot;", "&amp;quot;", "&#39;", "&#x27;", "&nbsp;", "&bogus;", "&", ";"]
+        ),
+        st.sampled_from(["<", ">", "<b>", "</b>", "<br/>", "<!--", "-->", "<script>", "</script>"]),
+        st.sampled_from(["(", ")", "[", "]", "(1999)", "[VHS]", "The", "DVD", ":", "Edition"]),
+        st.sampled_from(["\u200e", "\xa0", "\x00", "\ud800", "\u0130", "e\u0301"]),
+        st.sampled_from([" ", ", The", " - ", "\r\n"]),
+    )
+    return st.lists(pieces, max_size=12).map("".join)

@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entity_linking.config import LinkConfig
+from alias_tables.surface import folded_key
+from entity_linking.config import LinkConfig, reaches
 from entity_linking.errors import PipelineError
-from entity_linking.spans import Recogniser, dictionary_proposals, ner_proposals, title_proposals
+from entity_linking.spans import (
+    Recogniser,
+    dictionary_proposals,
+    dictionary_proposals_many,
+    ner_proposals,
+    title_proposals,
+)
 from entity_linking.text import clean_text
 from entity_linking.titles import parse_title
 
@@ -127,6 +134,37 @@ def test_a_word_is_not_the_acronym_it_folds_to(make_index, surface, text, found)
 def test_dictionary_match_needs_a_likely_entity(index, min_prior, found):
     config = LinkConfig(min_prior=min_prior)
     assert bool(dictionary_proposals(index, clean_text("in New York"), config)) is found
+
+
+@given(
+    texts=st.lists(
+        st.lists(
+            st.sampled_from(
+                ["It", "the who", "THE WHO", "York", "New York Times", "edition", "北京"]
+            ),
+            max_size=4,
+        ).map(" ".join),
+        max_size=5,
+    ),
+    min_link_prob=st.sampled_from([0.0, 0.3, 0.5]),
+    min_prior=st.sampled_from([0.0, 0.8, 0.9]),
+)
+def test_proposals_of_many_texts_are_those_of_each(index, texts, min_link_prob, min_prior):
+    """Each kept match passes every rule, taken one by one and in plain Python."""
+    config = LinkConfig(min_link_prob=min_link_prob, min_prior=min_prior)
+    cleans = [clean_text(text) for text in texts]
+    together = dictionary_proposals_many(index, cleans, config)
+    assert together == [dictionary_proposals(index, clean, config) for clean in cleans]
+    for text, proposals in zip(texts, together, strict=True):
+        expected = sorted(
+            (match.start, match.stop)
+            for match in index.matches(text)
+            if reaches(match.prior, min_prior)
+            and reaches(match.link_prob, min_link_prob)
+            and folded_key(text[match.start : match.stop]) not in config.stop_phrases
+            and (match.surface.isupper() <= text[match.start : match.stop].isupper())
+        )
+        assert sorted((span.start, span.stop) for span in proposals) == expected
 
 
 def test_ner_proposals_come_with_and_without_article_and_possessive():
