@@ -227,10 +227,21 @@ def from_sentence(sentence: str, language: str = "en") -> Guess:
     begun = copula.search(sentence) if copula else None
     if begun is None:
         return Guess()
-    rest = sentence[begun.end() : begun.end() + _PHRASE_CHARS]
+    return from_description(sentence[begun.end() :], language)
+
+
+def from_description(description: str, language: str = "en") -> Guess:
+    """Return what a phrase without a verb says, such as a description of Wikidata.
+
+    >>> from_description("1995 film by Michael Mann"), from_description("ratio of a circle's sides")
+    (Guess(types=('film',), year=1995), Guess(types=(), year=None))
+    """
+    phrase = description[:_PHRASE_CHARS]
     if language in _CJK:
-        return _from_cjk(rest, language)
-    return _from_english(rest) if language == "en" else _from_nouns_first(rest, language)
+        return _from_cjk(phrase, language)
+    if language == "en":
+        return _from_english(phrase)
+    return _from_nouns_first(phrase, language) if language in NOUNS else Guess()
 
 
 def _from_english(rest: str) -> Guess:

@@ -98,6 +98,7 @@ _TYPE_CLASSES = {
         "Q31629",  # type of sport
         "Q41710",  # ethnic group
         "Q11344",  # chemical element
+        "Q11173",  # chemical compound
         "Q2996394",  # biological process
     ),
     "event": (
@@ -111,6 +112,7 @@ _TYPE_CLASSES = {
         "Q27020041",  # sports season
         "Q18608583",  # recurring sporting event
         "Q500834",  # tournament
+        "Q15275719",  # recurring event
         "Q182832",  # concert
         "Q1573906",  # concert tour
     ),
@@ -235,6 +237,17 @@ _TYPE_CLASSES = {
         "Q55488",  # railway station
         "Q483110",  # stadium
         "Q3895768",  # fictional location
+        "Q7270",  # republic
+        "Q112099",  # island country
+        "Q755707",  # municipality of Norway
+        "Q42744322",  # urban municipality in Germany
+        "Q1221156",  # federated state of Germany
+        "Q835714",  # oblast of Russia
+        "Q485258",  # federative unit of Brazil
+        "Q200250",  # metropolis
+        "Q134626",  # district capital
+        "Q207694",  # art museum
+        "Q12280",  # bridge
     ),
     "play": (
         "Q25379",  # play

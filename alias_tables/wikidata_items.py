@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from alias_tables.entity_types import WORK_TYPES
+from alias_tables.entity_types import WORK_TYPES, Guess, from_description
 from alias_tables.page_kinds import DISAMBIGUATION
 from alias_tables.raw_tables import create_like, insert
 from alias_tables.reasons import Reason
@@ -120,9 +120,21 @@ class ItemLoader:
             "year": year_of(item, types),
         }
         if DISAMBIGUATION not in flags:
-            surfaces = dict.fromkeys(exact_key(name) for name in item.names)
-            names.extend(self._name_row(surface, item.qid) for surface in surfaces if surface)
+            guess = Guess()
+            if not types and item.description:  # trusted less than a class, as a title's bracket is
+                guess = from_description(item.description, self._site.language)
+            names.extend(_name_rows(item, guess))
 
-    @staticmethod
-    def _name_row(surface: str, qid: int) -> dict[str, object]:
-        return {"surface": surface, "qid": qid, "channel": "wikidata_alias", "n": 1, "types": []}
+
+def _name_rows(item: Item, guess: Guess) -> Iterator[dict[str, object]]:
+    """Yield a row of `RAW_EXTRA` for each name of an item."""
+    for surface in dict.fromkeys(exact_key(name) for name in item.names):
+        if surface:
+            yield {
+                "surface": surface,
+                "qid": item.qid,
+                "channel": "wikidata_alias",
+                "n": 1,
+                "types": list(guess.types),
+                "year": guess.year,
+            }
