@@ -16,6 +16,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -103,6 +104,7 @@ class Source:
         self.page_follows = False
         """A page begins where the slice ends."""
         self._start, self._stop = start, stop
+        self._last = b""
         try:
             self.size = path.stat().st_size
             self._handle = path.open("rb")
@@ -184,26 +186,57 @@ class Source:
             yield block
 
     def _body(self) -> Iterator[bytes]:
-        """Yield the bytes up to the first page that begins past the end of the slice."""
-        past_end = last = b""
-        for block, past in self._blocks():
-            data = past_end + block
+        """Yield the bytes from the first page that begins in the slice to the first one past its end.
+
+        Nothing if no page begins here; the first slice also has what stands before the first page.
+        """
+        blocks = self._blocks()
+        begun, held, past_end = self._start == 0, b"", b""
+        for block, past in blocks:
             if past:
-                found = data.find(PAGE_MARK)
-                if found >= 0:
-                    self.page_follows = True
-                    yield data[:found] + END_MARK
-                    return
-                kept = max(len(data) - len(PAGE_MARK) + 1, 0)
-                data, past_end = data[:kept], data[kept:]
-            last = (last + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
-            yield data
-        yield past_end
-        if not _ROOT_CLOSED.search(last + past_end):
+                past_end = block
+                break
+            data = held + block
+            found = 0 if begun else data.find(PAGE_MARK)
+            if found < 0:
+                held = data[1 - len(PAGE_MARK) :]
+                continue
+            begun, held = True, b""
+            yield data[found:]
+            self._remember(data[found:])
+        rest = (block for block, _ in blocks)
+        if not begun:
+            while len(past_end) < len(PAGE_MARK) and (block := next(rest, b"")):
+                past_end += block
+            across = (held + past_end[: len(PAGE_MARK) - 1]).find(PAGE_MARK)
+            if across < 0:
+                return
+            yield held[across:]
+        yield from self._past_end(chain([past_end], rest))
+
+    def _past_end(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the bytes up to the next page; without one, the root must have been closed."""
+        held = b""
+        for block in blocks:
+            data = held + block
+            found = data.find(PAGE_MARK)
+            if found >= 0:
+                self.page_follows = True
+                yield data[:found] + END_MARK
+                return
+            kept = max(len(data) - len(PAGE_MARK) + 1, 0)
+            yield data[:kept]
+            self._remember(data[:kept])
+            held = data[kept:]
+        yield held
+        if not _ROOT_CLOSED.search(self._last + held):
             raise DumpError(
                 f"{self.path}: the XML ends too soon, after {self.position} bytes;"
                 " the download is incomplete, fetch it again"
             )
+
+    def _remember(self, data: bytes) -> None:
+        self._last = (self._last + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
 
     def _blocks(self) -> Blocks:
         if self._head.startswith(BZ2_MAGIC):
