@@ -17,22 +17,29 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mekb.api import (
+        add_data,
         build_aliases,
         build_profiles,
         describe,
         evaluate,
+        evaluate_linking,
         export_profile,
+        export_profiles,
         import_data,
         link,
         link_text,
         lookup,
         make_bundle,
         open_bundle,
+        read_profile,
+        read_profiles,
         read_table,
         recommend,
         runs,
         train,
+        update_profiles,
         user_graph,
+        validate_profiles,
     )
     from mekb.config import Settings, load_settings
     from mekb.store import Store
@@ -42,11 +49,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Settings",
     "Store",
+    "add_data",
     "build_aliases",
     "build_profiles",
     "describe",
     "evaluate",
+    "evaluate_linking",
     "export_profile",
+    "export_profiles",
     "import_data",
     "link",
     "link_text",
@@ -54,11 +64,15 @@ __all__ = [
     "lookup",
     "make_bundle",
     "open_bundle",
+    "read_profile",
+    "read_profiles",
     "read_table",
     "recommend",
     "runs",
     "train",
+    "update_profiles",
     "user_graph",
+    "validate_profiles",
 ]
 
 _ROOMS = {"Settings": "mekb.config", "load_settings": "mekb.config", "Store": "mekb.store"}

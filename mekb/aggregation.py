@@ -35,11 +35,11 @@ N_BUCKETS = 4_096
 """Ranges of user ids whose rows are counted to cut parts of even size."""
 
 HISTORIES_OF_ALL_SQL = "create or replace temp view histories as select * from main.interactions"
-HISTORIES_OF_TOUCHED_SQL = """
+HISTORIES_OF_CHOSEN_SQL = """
 create or replace temp view histories as
-select interactions.* from main.interactions semi join temp.touched using (user_id)
+select interactions.* from main.interactions semi join temp.chosen_users using (user_id)
 """
-"""The interactions of the users in the temporary table `touched`."""
+"""The interactions of the users in the temporary table `chosen_users`."""
 
 SIZES_SQL = """
 select (select count(*) from item_entities) as n_held,
@@ -205,8 +205,13 @@ def count_spread(store: Store) -> None:
 def known_spread(store: Store, side: Side) -> int:
     """Take n_e of the last scoring of everybody as the temporary table `spread`; return its N."""
     store.keep("spread", KNOWN_SPREAD_SQL, {"negative": side.negative})
+    return known_population(store, side)
+
+
+def known_population(store: Store, side: Side) -> int:
+    """Return N of the last scoring of everybody, at least 1: where nobody had an interest, every idf is 0."""
     found = store.first_row(KNOWN_POPULATION_SQL, {"negative": side.negative})
-    return int(found[0] or 0) if found else 0
+    return int(found[0] or 1) if found else 1
 
 
 def scored_slices(
@@ -237,4 +242,4 @@ def scored_slices(
 
 def clear(store: Store) -> None:
     """Drop the temporary tables and views of a scoring."""
-    store.forget("histories", "held", "spread", "titles", "scored_interests", "touched")
+    store.forget("histories", "held", "spread", "titles", "scored_interests", "chosen_users")

@@ -22,12 +22,17 @@ from mekb.store import Store
 if TYPE_CHECKING:
     from alias_tables.lookup import Candidate
     from alias_tables.report import BuildReport
+    from entity_linking.evaluate import Evaluation, EvaluationConfig
     from entity_linking.linker import Mention
     from mekb.bundle import Bundle
+    from mekb.growth import Added
+    from mekb.increments import Updated
     from mekb.linking import LinkingResult
     from mekb.models import Comparison, TrainedModel
     from mekb.query import Answer
+    from mekb.rdf.provenance import Provenance
     from mekb.sources import Description, ImportReport, TableLike
+    from mekb.validation import Validation
 
 StoreLike = Store | str | Path
 OnProgress = Callable[[str, int, int], None]
@@ -38,12 +43,20 @@ def no_progress(stage: str, done: int, total: int) -> None:
 
 
 @contextlib.contextmanager
-def opened(store: StoreLike, *, create: bool = False) -> Iterator[Store]:
-    """Give an open store: the one given, or the one at a path, closed again at the end."""
+def opened(
+    store: StoreLike, *, create: bool = False, settings: Settings | None = None
+) -> Iterator[Store]:
+    """Give an open store: the one given, or the one at a path, closed again at the end.
+
+    Args:
+        store: The store.
+        create: Make the file when there is none.
+        settings: `settings.store` says what its engine may use; an open store keeps what it was opened with.
+    """
     if isinstance(store, Store):
         yield store
         return
-    with Store.open(store, create=create) as own:
+    with Store.open(store, create=create, settings=settings.store if settings else None) as own:
         yield own
 
 
@@ -84,7 +97,7 @@ def import_data(
             stack.enter_context(as_files(tables)) for tables in (items, interactions)
         )
         inputs = _file_inputs({"items": item_files, "interactions": interaction_files})
-        target = stack.enter_context(_opened_for_import(store))
+        target = stack.enter_context(_opened_for_import(store, chosen))
 
         def work() -> Mapping[str, pa.Table]:
             tables = read_tables(target.connection, item_files, interaction_files, chosen.source)
@@ -105,12 +118,50 @@ def import_data(
     return Imported(result, reports[0] if reports else None)
 
 
+def add_data(
+    store: StoreLike,
+    *,
+    items: "Sequence[TableLike]" = (),
+    interactions: "Sequence[TableLike]" = (),
+    settings: Settings | None = None,
+) -> "Added":
+    """Add new items and interactions to a store; users and items it knows keep their ids.
+
+    A row of a user and item that is there already is merged by `settings.source.duplicates`. New items count
+    once they are linked; `update_profiles` then scores the users touched.
+
+    Args:
+        store: A store with imported data.
+        items: Files or tables with a row an item, as for `import_data`.
+        interactions: Likewise, a row a user and item.
+        settings: `settings.source` maps the columns.
+
+    Raises:
+        UnknownError: nothing is imported yet.
+        ConfigError: `source.positive_from` is not that of the import.
+        SourceError: nothing was given, a file is not there, lacks a column, or a policy refuses a row.
+    """
+    from mekb.growth import add_rows
+    from mekb.sources import as_files
+
+    if not items and not interactions:
+        raise SourceError("nothing to add: give a file of interactions, of items, or both")
+    chosen = settings or Settings()
+    with contextlib.ExitStack() as stack:
+        item_files, interaction_files = (
+            stack.enter_context(as_files(tables)) for tables in (items, interactions)
+        )
+        inputs = _file_inputs({"items": item_files, "interactions": interaction_files})
+        target = stack.enter_context(opened(store, settings=chosen))
+        return add_rows(target, item_files, interaction_files, chosen.source, inputs)
+
+
 @contextlib.contextmanager
-def _opened_for_import(store: StoreLike) -> Iterator[Store]:
+def _opened_for_import(store: StoreLike, settings: Settings) -> Iterator[Store]:
     """Open a store, making it if absent; one made here goes away again when the import fails."""
     fresh = not isinstance(store, Store) and not Path(store).exists()
     try:
-        with opened(store, create=True) as target:
+        with opened(store, create=True, settings=settings) as target:
             yield target
     except BaseException:
         if fresh and not isinstance(store, Store):
@@ -237,7 +288,7 @@ def build_aliases(
     )
     unlisted = options.rejects is not None and not options.rejects.exists()
     reports: list[BuildReport] = []
-    with _opened_for_import(store) as target:
+    with _opened_for_import(store, chosen) as target:
 
         def build_tables() -> Mapping[str, Any]:
             built = build(
@@ -287,7 +338,7 @@ def link(
     from mekb.linking import link_items
 
     chosen = settings or Settings()
-    with opened(store) as target:
+    with opened(store, settings=chosen) as target:
         return link_items(target, chosen.link, chosen.weights, force=force, on_progress=on_progress)
 
 
@@ -301,18 +352,98 @@ def link_text(store: StoreLike, text: str, *, settings: Settings | None = None) 
     return Linker(index, (settings or Settings()).link).link_texts([text])[0]
 
 
+def evaluate_linking(
+    store: StoreLike,
+    gold: str | Path,
+    *,
+    settings: Settings | None = None,
+    scoring: "EvaluationConfig | None" = None,
+    coreference: bool = False,
+) -> "Evaluation":
+    """Measure the linking of texts or titles against a gold file; nothing is written.
+
+    Args:
+        store: A store with an alias table, or the folder of a saved alias index (`AliasIndex.save`).
+        gold: Annotated texts (.jsonl) or titles (.tsv), as `entity_linking.gold` describes.
+        settings: `settings.link`.
+        scoring: The rule, strong or weak, and how intervals are drawn.
+        coreference: Ask for pronouns and "the company" as for any other mention.
+
+    Raises:
+        GoldError: the gold file cannot be read, or a line of it is wrong.
+        UnknownError: the store has no alias table.
+        TableError: the folder holds no complete alias index.
+        PipelineError: the spaCy pipeline asked for is not installed.
+    """
+    from alias_tables.lookup import AliasIndex
+    from entity_linking.evaluate import evaluate as measure
+    from entity_linking.gold import read_gold
+    from mekb.linking import alias_index, inlink_counts
+
+    texts = read_gold(gold, coreference=coreference)
+    if not isinstance(store, Store) and Path(store).is_dir():
+        index, n_inlinks = AliasIndex.open(Path(store)), None
+    else:
+        with opened(store) as source:
+            index, n_inlinks = alias_index(source), inlink_counts(source)
+    config = (settings or Settings()).link
+    return measure(index, texts, config, scoring=scoring, n_inlinks=n_inlinks)
+
+
 def build_profiles(
-    store: StoreLike, *, settings: Settings | None = None, force: bool = False
+    store: StoreLike,
+    *,
+    settings: Settings | None = None,
+    force: bool = False,
+    on_progress: OnProgress = no_progress,
 ) -> StageResult:
     """Score the interests of every user of a store (paper 002, eqs. 4-7) and flatten them into texts.
 
+    Users are scored in parts that fit `settings.store.memory_limit`; what else is needed is spilled to disk.
+
     Raises:
         UnknownError: the items are not imported or not linked yet.
+        ConfigError: decay is asked for, and interactions have no time.
     """
     from mekb.interests import build_profiles as build
 
-    with opened(store) as target:
-        return build(target, (settings or Settings()).scoring, force=force)
+    chosen = settings or Settings()
+
+    def on_part(done: int, total: int) -> None:
+        on_progress("score", done, total)
+
+    with opened(store, settings=chosen) as target:
+        return build(target, chosen.scoring, force=force, on_part=on_part)
+
+
+def update_profiles(
+    store: StoreLike,
+    *,
+    settings: Settings | None = None,
+    refresh: bool = False,
+    on_progress: OnProgress = no_progress,
+) -> "Updated":
+    """Score the users whose interactions or items changed since they were scored, with the idf of the last build.
+
+    Args:
+        store: A store whose profiles were built once.
+        settings: `settings.scoring` as in the build; `settings.update` says how drift is judged.
+        refresh: Score everybody, with idf counted anew.
+        on_progress: Told of parts of users.
+
+    Raises:
+        UnknownError: no profiles were built yet.
+        RefreshError: more than some users' items changed; only a refresh can be right.
+    """
+    from mekb.increments import update_profiles as update
+
+    chosen = settings or Settings()
+
+    def on_part(done: int, total: int) -> None:
+        on_progress("score", done, total)
+
+    with opened(store, settings=chosen) as target:
+        return update(target, chosen.scoring, chosen.update, refresh=refresh, on_part=on_part)
 
 
 def user_graph(store: StoreLike, user: str) -> UserGraph:
@@ -336,17 +467,124 @@ def export_profile(
         UnknownError: no such user, or no profiles yet.
         OutputError: the file exists and `force` is not set, or the format is not known.
     """
-    from importlib.metadata import version
-
     from mekb.export import write_user_graph
-    from mekb.rdf import Provenance
 
     with opened(store) as source:
         graph = user_graph(source, user)
-        name = source.path.stem
-    provenance = Provenance(store=name, run_id=graph.run_id, software=version("mekb"))
+        provenance = _provenance(source, graph.run_id)
     write_user_graph(graph, Path(path), format=format, force=force, provenance=provenance)
     return graph
+
+
+def _provenance(store: Store, run_id: str | None) -> "Provenance":
+    from importlib.metadata import version
+
+    from mekb.rdf.provenance import provenance_of
+
+    return provenance_of(store, run_id, software=version("mekb"))
+
+
+def export_profiles(
+    store: StoreLike,
+    path: str | Path,
+    *,
+    force: bool = False,
+    on_progress: OnProgress = no_progress,
+) -> int:
+    """Write the MeKBs of all users as N-Quads, one named graph a user, in the memory of a few; return their number.
+
+    Args:
+        store: A store with profiles.
+        path: An `.nq` file, or `.nq.gz`.
+        force: Replace a file that stands there.
+        on_progress: Told of users written.
+
+    Raises:
+        UnknownError: no profiles yet.
+        OutputError: the file exists and `force` is not set, has another ending, or cannot be written.
+    """
+    from mekb.all_profiles import read_all_graphs
+    from mekb.export import write_user_graphs
+    from mekb.interests import newest_run
+
+    with opened(store) as source:
+        source.require(
+            "users",
+            "user_entity",
+            hint=f"build the profiles with 'mekb profiles build {source.path}'",
+        )
+        total = source.count("users")
+        return write_user_graphs(
+            read_all_graphs(source),
+            Path(path),
+            force=force,
+            provenance=_provenance(source, newest_run(source)),
+            on_user=lambda done: on_progress("users", done, total),
+        )
+
+
+def read_profile(path: str | Path, *, user: str | None = None) -> UserGraph:
+    """Return a MeKB that was exported as ttl, jsonld, nt, nq or json (or one of these and `.gz`).
+
+    Args:
+        path: The file; nothing else is opened or fetched, whatever it says.
+        user: Whose, where the file holds several.
+
+    Raises:
+        SourceError: the file is malformed, or holds several users and none was named.
+        UnknownError: the user is not in it.
+    """
+    from mekb.rdf.files import read_profile as read
+
+    return read(Path(path), user=user)
+
+
+def read_profiles(path: str | Path) -> Iterator[UserGraph]:
+    """Yield every MeKB of an exported file; those of N-Quads one at a time.
+
+    Raises:
+        SourceError: the file is malformed.
+    """
+    from mekb.rdf.files import read_profiles as read
+
+    return read(Path(path))
+
+
+def validate_profiles(
+    store: StoreLike | None = None,
+    users: Sequence[str] = (),
+    *,
+    file: str | Path | None = None,
+    sample: int = 20,
+    seed: int = 0,
+    on_progress: OnProgress = no_progress,
+) -> "Validation":
+    """Hold MeKBs to the SHACL shapes that ship with this package; needs the extra `mekb[validate]`.
+
+    Args:
+        store: A store with profiles; or else
+        file: an exported file (ttl, jsonld, nt, nq), which is checked whole.
+        users: Users of the store; a sample of them where none is named.
+        sample: How many users to draw.
+        seed: Of the draw: the same users for the same seed.
+        on_progress: Told of profiles checked.
+
+    Raises:
+        MissingError: pySHACL is not installed.
+        UnknownError: neither or both of store and file are given; no such user, or no profiles yet.
+        SourceError: the file is malformed.
+    """
+    from mekb.validation import check_file, check_users, sampled_users
+
+    def on_checked(done: int, total: int) -> None:
+        on_progress("profiles", done, total)
+
+    if (store is None) == (file is None):
+        raise UnknownError("give one of: a store (with users, or a sample is drawn), or a file")
+    if store is None:
+        return check_file(Path(file or ""), on_checked)
+    with opened(store) as source:
+        return check_users(source, users or sampled_users(source, sample, seed), on_checked)
 
 
 def read_table(store: StoreLike, table: str) -> pa.Table:
@@ -470,6 +708,7 @@ def recommend(
     store: StoreLike | None = None,
     history: Sequence[str] = (),
     interests: Sequence[str] = (),
+    profile: UserGraph | str | Path | None = None,
     k: int = 10,
     explain: bool = True,
 ) -> "Answer":
@@ -477,28 +716,40 @@ def recommend(
 
     Args:
         bundle: A bundle, open or by its folder.
-        user: A user of `store`, whose positive interactions are the history.
+        user: A user of `store`, whose positive interactions are the history; or of a `profile` file of many.
         store: The store that knows the user.
         history: Items as "ITEM" or "DOMAIN:ITEM".
         interests: QIDs, titles or names of entities; used alone, not together with a history.
+        profile: A MeKB, or a file one was exported to, here or by another service; its weights are kept.
         k: How many items, at least 1.
         explain: Work out which interests carried each item.
 
     Raises:
         UnknownError: nothing to go by was given, or something given is not known.
+        SourceError: the profile's file is malformed.
     """
     from mekb.bundle import Bundle
     from mekb.query import answer, history_of, weights_of_interests
 
     if k < 1:
         raise UnknownError(f"k is {k}; ask for 1 item at least")
-    ways = [user is not None, bool(history), bool(interests)]
-    if sum(ways) != 1:
-        raise UnknownError("give one of: a user (with the store), a history, or interests")
+    ways = [
+        user is not None and profile is None,
+        bool(history),
+        bool(interests),
+        profile is not None,
+    ]
+    if sum(ways) != 1 or (profile is not None and store is not None):
+        raise UnknownError(
+            "give one of: a user (with the store), a history, interests, or a profile"
+        )
     opened_bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
     if interests:
         weights, notes = weights_of_interests(opened_bundle, interests)
         return answer(opened_bundle, weights, k=k, explain=explain, notes=notes)
+    if profile is not None:
+        graph = profile if isinstance(profile, UserGraph) else read_profile(profile, user=user)
+        return _answer_to_profile(opened_bundle, graph, k=k, explain=explain)
     pairs = (
         _user_items(user, store)
         if user is not None
@@ -510,6 +761,14 @@ def recommend(
     return answer(
         opened_bundle, opened_bundle.profiles.weights(known), history=known, k=k, explain=explain
     )
+
+
+def _answer_to_profile(bundle: "Bundle", graph: UserGraph, *, k: int, explain: bool) -> "Answer":
+    from mekb.query import answer, items_of_graph, weights_of_graph
+
+    weights, notes = weights_of_graph(bundle, graph)
+    known = items_of_graph(bundle, graph)
+    return answer(bundle, weights, history=known, k=k, explain=explain, notes=notes)
 
 
 def _user_items(user: str, store: StoreLike | None) -> list[tuple[str | None, str]]:

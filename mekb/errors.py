@@ -4,6 +4,7 @@ MekbError
 ├── ConfigError    a configuration file or a --set is wrong
 ├── SourceError    input data cannot be read as what it claims to be
 ├── StoreError     the store is locked, foreign, damaged, or a table breaks its contract
+├── RefreshError   profiles cannot be brought up to date for some users alone
 ├── UnknownError   a user, item, entity or model that is not there
 ├── OutputError    an output exists or cannot be written
 ├── MissingError   an optional library is asked for and not installed
@@ -29,6 +30,10 @@ class SourceError(MekbError):
 
 class StoreError(MekbError):
     """The store cannot be opened, or a table in it breaks its contract."""
+
+
+class RefreshError(MekbError):
+    """Profiles cannot be brought up to date for some users alone; everybody must be scored."""
 
 
 class UnknownError(MekbError):

@@ -74,7 +74,9 @@ order by user_id, entity_id, domain, item, field, start, stop
 """
 """Where the entities of users came from: mentions, and the items' own attributes, in the order of `mekb.rdf`."""
 
-NEWEST_RUN_SQL = "select run_id from runs where stage = 'profiles' order by started_at desc limit 1"
+NEWEST_RUN_SQL = (
+    "select run_id from runs where stage in ('profiles', 'update') order by started_at desc limit 1"
+)
 
 SCORED_TABLES = ("interactions", "item_entities", "entities", "custom_entities")
 """What profiles are made from."""

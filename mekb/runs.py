@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import BaseModel
 from typing_extensions import override
@@ -18,9 +19,8 @@ from typing_extensions import override
 from mekb.fingerprint import code_fingerprint
 from mekb.store import Rows, Store
 
-_NEWEST_RUN_SQL = """
-select run_id, config, inputs, outputs, code from runs
-where stage = $stage order by started_at desc limit 1
+_RUNS_SQL = """
+select run_id, stage, config, inputs, outputs, code, started_at from runs order by started_at desc
 """
 
 
@@ -37,6 +37,20 @@ class Stage:
     packages: tuple[str, ...] = ("mekb",)
     """Packages whose code decides the result."""
     seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stage that was run, as `runs` tells of it."""
+
+    run_id: str
+    stage: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    """Output name -> fingerprint."""
+    code: str
+    started_at: datetime
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ def run_stage(
     previous = None if force else _newest_same_run(store, stage, identity)
     if previous is not None:
         return StageResult(stage.name, previous, skipped=True, seconds=0.0)
-    started, clock = _now(), time.perf_counter()
+    started, clock = utc_now(), time.perf_counter()
     made = work()
     with store.transaction():
         if isinstance(made, Mapping):
@@ -136,17 +150,44 @@ def _identity(stage: Stage) -> dict[str, str]:
     }
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """Return the time in UTC, without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _newest_same_run(store: Store, stage: Stage, identity: Mapping[str, str]) -> str | None:
+def read_runs(store: Store) -> list[Run]:
+    """Return every run of a store, the newest first."""
     if not store.has("runs"):
-        return None
-    found = store.first_row(_NEWEST_RUN_SQL, {"stage": stage.name})
+        return []
+    return [
+        Run(
+            run_id,
+            stage,
+            json.loads(config),
+            json.loads(inputs),
+            json.loads(outputs),
+            code,
+            started_at,
+        )
+        for run_id, stage, config, inputs, outputs, code, started_at in store.connection.execute(
+            _RUNS_SQL
+        ).fetchall()
+    ]
+
+
+def newest_run(store: Store, *stages: str) -> Run | None:
+    """Return the newest run of one of the stages, or None."""
+    return next((run for run in read_runs(store) if run.stage in stages), None)
+
+
+def _newest_same_run(store: Store, stage: Stage, identity: Mapping[str, str]) -> str | None:
+    found = newest_run(store, stage.name)
     if found is None:
         return None
-    run_id, config, inputs, outputs, code = found
-    same = {"config": config, "inputs": inputs, "code": code} == identity
-    intact = json.loads(outputs) == table_inputs(store, *stage.outputs)
-    return str(run_id) if same and intact else None
+    same = {
+        "config": json.dumps(found.config, sort_keys=True),
+        "inputs": json.dumps(found.inputs, sort_keys=True),
+        "code": found.code,
+    } == identity
+    intact = same and found.outputs == table_inputs(store, *stage.outputs)
+    return found.run_id if intact else None

@@ -95,17 +95,20 @@ from seen
 order by user_id
 """
 
-INTERACTIONS_SQL = """
+PREFERRED = """
+                case when $policy = 'max' then rating end desc nulls last,
+                case when $policy = 'first' then -epoch_us("at") else epoch_us("at") end
+                    desc nulls last,
+                case when $policy = 'first' then -place else place end desc"""
+"""Which row of a (user, item) is kept stands first: `ImportConfig.duplicates`."""
+
+INTERACTIONS_SQL = f"""
 with ranked as (
     select
         *,
         row_number() over (
             partition by "user", domain, item
-            order by
-                case when $policy = 'max' then rating end desc nulls last,
-                case when $policy = 'first' then -epoch_us("at") else epoch_us("at") end
-                    desc nulls last,
-                case when $policy = 'first' then -place else place end desc
+            order by {PREFERRED}
         ) as choice
     from source_interaction_rows
 )
@@ -121,7 +124,7 @@ join source_items
     on source_items.domain = ranked.domain and source_items.external_id = ranked.item
 where choice = 1
 order by user_id, item_id
-"""
+"""  # noqa: S608  a constant of ours
 
 HOMES_SQL = """
 select item, min(domain) as domain, count(*) > 1 as is_shared
@@ -206,14 +209,12 @@ def _read_tables(
     config: ImportConfig,
 ) -> ImportedTables:
     """Read, judge and merge, on a connection of our own."""
-    item_files = _read_files(item_paths, ITEM_COLUMNS, ("item", "title"), config)
-    interaction_files = _read_files(
-        interaction_paths, INTERACTION_COLUMNS, ("user", "item"), config
-    )
-    _check_renamed(item_files, interaction_files, config)
+    item_files = read_files(item_paths, ITEM_COLUMNS, ("item", "title"), config)
+    interaction_files = read_files(interaction_paths, INTERACTION_COLUMNS, ("user", "item"), config)
+    check_renamed(item_files, interaction_files, config)
 
     item_rows = [judge_items(cursor, raw, config) for raw in item_files]
-    named = _named_items(cursor, item_rows, config)
+    named = named_items(cursor, item_rows, config)
     cursor.register("source_named_items", named)
     homes = cursor.sql(HOMES_SQL).to_arrow_table()
     event_rows = [judge_interactions(cursor, raw, homes, config) for raw in interaction_files]
@@ -230,8 +231,8 @@ def _read_tables(
         n_interactions=tables["interactions"].num_rows,
         n_positive=sum(count.n_positive for count in counts.values()),
         n_items_without_metadata=tables["items"].num_rows - named.num_rows,
-        n_duplicate_interactions=_n_kept(event_rows) - tables["interactions"].num_rows,
-        n_duplicate_items=_n_kept(item_rows) - named.num_rows,
+        n_duplicate_interactions=n_kept(event_rows) - tables["interactions"].num_rows,
+        n_duplicate_items=n_kept(item_rows) - named.num_rows,
         domains=counts,
         notes=(),
     )
@@ -240,7 +241,7 @@ def _read_tables(
     return ImportedTables(**tables, report=report.model_copy(update={"notes": notes}))
 
 
-def _read_files(
+def read_files(
     paths: Sequence[Path], roles: Sequence[str], required: Sequence[str], config: ImportConfig
 ) -> list[RawTable]:
     """Read each file's columns as text."""
@@ -248,7 +249,7 @@ def _read_files(
     return [read_file(path, columns, required, config.encoding) for path in paths]
 
 
-def _check_renamed(
+def check_renamed(
     items: Sequence[RawTable], interactions: Sequence[RawTable], config: ImportConfig
 ) -> None:
     """Refuse a column whose name was set by hand and is in no file."""
@@ -277,11 +278,11 @@ def _check_duplicates(report: ImportReport, config: ImportConfig) -> None:
             )
 
 
-def _named_items(
+def named_items(
     cursor: duckdb.DuckDBPyConnection, rows: Sequence[Rows], config: ImportConfig
 ) -> pa.Table:
     """Return one row a (domain, item) of the items files."""
-    cursor.register("source_item_rows", _placed(rows, ITEM_ROWS))
+    cursor.register("source_item_rows", placed(rows, ITEM_ROWS))
     params = {"policy": config.duplicates}
     return cursor.sql(NAMED_ITEMS_SQL, params=params).to_arrow_table()
 
@@ -290,7 +291,7 @@ def _dense_tables(
     cursor: duckdb.DuckDBPyConnection, rows: Sequence[Rows], config: ImportConfig
 ) -> dict[str, pa.Table]:
     """Number items and users, merge repeated interactions, and leave the results registered."""
-    cursor.register("source_interaction_rows", _placed(rows, INTERACTION_ROWS))
+    cursor.register("source_interaction_rows", placed(rows, INTERACTION_ROWS))
     params = {"policy": config.duplicates, "positive_from": config.positive_from}
     tables: dict[str, pa.Table] = {}
     for name, schema, query, values in (
@@ -305,13 +306,13 @@ def _dense_tables(
     return tables
 
 
-def _placed(rows: Sequence[Rows], schema: pa.Schema) -> pa.Table:
+def placed(rows: Sequence[Rows], schema: pa.Schema) -> pa.Table:
     """Return the rows of all files as one table, with their place in the whole."""
     tables = [part.table.select(schema.names).cast(schema) for part in rows]
     table = pa.concat_tables(tables) if tables else schema.empty_table()
     return table.append_column("place", pa.array(range(table.num_rows), pa.int64()))
 
 
-def _n_kept(rows: Sequence[Rows]) -> int:
+def n_kept(rows: Sequence[Rows]) -> int:
     """Return how many rows were good."""
     return sum(part.report.n_kept for part in rows)
