@@ -207,7 +207,10 @@ def _resolve(
     """Read the files beside the dump, and turn raw tables into ranked pairs."""
     with RowFile(_row_rejects(folder), REJECTS) as file:
         log = RejectLog(config.max_rejects_listed, sink=reject_sink(file, "row"))
-        stamps = read_files(connection, inputs, harvest.site, log, on_progress)
+        stamps = read_files(
+            *(connection, inputs, harvest.site, log, on_progress),
+            skip_damaged=config.skip_damaged_pages,
+        )
         on_progress("resolve", 0, 0)
         for title, qid in resolve_titles(connection):
             log.add(Reason.QID_CONFLICT, title=title, detail=f"Q{qid}")

@@ -6,6 +6,7 @@ file.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -28,8 +29,12 @@ def read_files(
     site: Site,
     rejects: RejectLog,
     on_progress: Callable[[str, int, int], None],
+    *,
+    skip_damaged: bool = False,
 ) -> list[FileStamp]:
     """Read the files beside the dump; return their stamps.
+
+    Damaged lines of Wikidata's dump are passed over and counted if `skip_damaged`.
 
     Raises:
         DumpError: a file is missing, or cannot be read as what it is given as.
@@ -49,7 +54,7 @@ def read_files(
         "page_props": tables.read_page_props,
         "redirects": tables.read_redirects,
         "pages": tables.read_pages,
-        "wikidata": items.read,
+        "wikidata": partial(items.read, skip_damaged_lines=skip_damaged),
     }
     files.sort(key=lambda file: file[0] == "wikidata")  # last: it asks which QIDs the others name
     for done, (kind, path) in enumerate(files):

@@ -355,9 +355,7 @@ def test_case_50_merged_qids_never_stand_beside_what_they_became(
     assert entities["Heat"]["entity_id"] == 7  # a loop leads nowhere: the id stays as it is
     rejected = built.report.rejected_rows
     assert (rejected[Reason.QID_LOOP], rejected[Reason.INVALID_QID]) == (2, 1)
-    assert (
-        rejected[Reason.QID_MERGED] == 6
-    )  # qids, extra, page_props, the item and its two names
+    assert rejected[Reason.QID_MERGED] == 6  # qids, extra, page_props, the item and its two names
     hold_to_contracts(connection, built)
 
 
@@ -426,6 +424,17 @@ def test_no_table_of_the_build_is_left_behind(connection, dump, save_items):
         row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()
     }
     assert left == {"alias_tables_entities", "alias_tables_aliases"}
+
+
+def test_a_damaged_item_is_counted_where_damage_is_to_be_skipped(connection, save_items):
+    items = save_items((1, None, "Alpha", [], [], None), (2, None, "Beta", [], [], None))
+    lines = bz2.decompress(items.read_bytes()).replace(b'"aliases":{', b'"aliases":{{', 1)
+    items.write_bytes(bz2.compress(lines))
+    with pytest.raises(DumpError, match="damaged entity"):
+        build(connection, [], wikidata=[items])
+    built = build(connection, [], wikidata=[items], config=AliasConfig(skip_damaged_pages=True))
+    assert built.report.rejected_rows[Reason.ITEM_DAMAGED] == 1
+    assert built.report.entities == 1
 
 
 def test_damage_in_any_file_leaves_no_table(dump, tmp_path):
