@@ -21,6 +21,7 @@ from alias_tables.table_files import ROWS_A_BATCH, TableKind, read_qid, table_ro
 
 RAW_MERGED = pa.schema([("source", pa.uint32()), ("target", pa.uint32())])
 _MERGED = TableKind(("from", "to"), ("from", "to"), ("from", "to"))
+_MAIN_NAMESPACE = frozenset({b"0"})
 _QID_COLUMNS = (
     ("raw_qids", "qid"),
     ("raw_extra", "qid"),
@@ -101,17 +102,15 @@ def _from_sql(path: Path, pages: Path) -> Iterator[tuple[int, int]]:
     """Yield merged pairs: the redirect's page id is looked up among the pages that are redirects."""
     targets: dict[int, int] = {}
     with SqlDump(path) as dump:
-        for page_id, namespace, title in dump.rows(
-            "redirect", ("rd_from", "rd_namespace", "rd_title")
-        ):
-            target = read_qid(_text(title)) if namespace == 0 else None
+        columns = ("rd_namespace", "rd_from", "rd_title")
+        for _, page_id, title in dump.rows("redirect", columns, only=_MAIN_NAMESPACE):
+            target = read_qid(_text(title))
             if target is not None and isinstance(page_id, int):
                 targets[page_id] = target
     with SqlDump(pages) as dump:
-        for page_id, namespace, title in dump.rows(
-            "page", ("page_id", "page_namespace", "page_title")
-        ):
-            source = read_qid(_text(title)) if namespace == 0 and page_id in targets else None
+        columns = ("page_namespace", "page_id", "page_title")
+        for _, page_id, title in dump.rows("page", columns, only=_MAIN_NAMESPACE):
+            source = read_qid(_text(title)) if page_id in targets else None
             if source is not None and isinstance(page_id, int):
                 yield source, targets[page_id]
 

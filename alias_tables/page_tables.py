@@ -36,6 +36,8 @@ _RAW_TITLES = pa.schema(
 )
 _DISAMBIGUATION_PROPERTY = b"disambiguation"
 _QID_PROPERTY = b"wikibase_item"
+_PROPERTIES = frozenset({b"'disambiguation'", b"'wikibase_item'"})
+_MAIN_NAMESPACE = frozenset({b"0"})
 _MAX_PAGE_ID = 499_999_999
 
 MORE_PAGES_SQL = """
@@ -107,8 +109,8 @@ class PageTableReader:
         self, path: Path, flags: list[tuple[object, ...]]
     ) -> Iterator[tuple[object, ...]]:
         with SqlDump(path) as dump:
-            rows = dump.rows("page_props", ("pp_page", "pp_propname", "pp_value"))
-            for page_id, name, value in rows:
+            columns = ("pp_propname", "pp_page", "pp_value")
+            for name, page_id, value in dump.rows("page_props", columns, only=_PROPERTIES):
                 if name == _DISAMBIGUATION_PROPERTY:
                     flags.append((page_id, DISAMBIGUATION))
                 elif name == _QID_PROPERTY:
@@ -131,12 +133,12 @@ class PageTableReader:
                 yield page_id, title or "", _text(fragment)  # an empty title is never found
 
     def _title_rows(self, path: Path) -> Iterator[tuple[object, ...]]:
-        columns = ("page_id", "page_namespace", "page_title", "page_is_redirect")
+        columns = ("page_namespace", "page_id", "page_title", "page_is_redirect")
         with SqlDump(path) as dump:
-            for page_id, namespace, raw, is_redirect, revision in dump.rows(
-                "page", columns, ("page_latest",)
+            for _, page_id, raw, is_redirect, revision in dump.rows(
+                "page", columns, ("page_latest",), _MAIN_NAMESPACE
             ):
-                if namespace != 0 or not isinstance(page_id, int) or page_id > _MAX_PAGE_ID:
+                if not isinstance(page_id, int) or page_id > _MAX_PAGE_ID:
                     continue
                 title = normal_form(_text(raw), self._site)
                 if title is None:

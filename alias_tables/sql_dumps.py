@@ -148,7 +148,11 @@ class SqlDump:
         return self._source.stamp()
 
     def rows(
-        self, table: str, columns: Sequence[str], optional: Sequence[str] = ()
+        self,
+        table: str,
+        columns: Sequence[str],
+        optional: Sequence[str] = (),
+        only: frozenset[bytes] | None = None,
     ) -> Iterator[tuple[Value, ...]]:
         """Yield the values of some columns, row by row.
 
@@ -156,6 +160,7 @@ class SqlDump:
             table: the table the file must be of, such as "page_props".
             columns: columns it must have.
             optional: columns that some versions lack; None where this one does.
+            only: literals, as written, that the first of `columns` must be one of; others are passed over.
 
         Raises:
             DumpError: another table, a column that is missing, damage, or a file that ends too soon.
@@ -174,7 +179,7 @@ class SqlDump:
                 n_statements += 1
                 named = statement["named"]
                 names = [name.decode() for name in _NAME.findall(named)] if named else None
-                yield from self._values(names or self._declared, columns, optional)
+                yield from self._values(names or self._declared, columns, optional, only)
         if buffer.data[buffer.position :].strip() or (dumped and not finished):
             self._refuse_end()
         if not n_statements and not self._declared:
@@ -216,7 +221,11 @@ class SqlDump:
             )
 
     def _values(
-        self, declared: Sequence[str], columns: Sequence[str], optional: Sequence[str]
+        self,
+        declared: Sequence[str],
+        columns: Sequence[str],
+        optional: Sequence[str],
+        only: frozenset[bytes] | None,
     ) -> Iterator[tuple[Value, ...]]:
         """Yield the rows of one INSERT."""
         missing = [name for name in columns if name not in declared]
@@ -237,7 +246,10 @@ class SqlDump:
                     break  # something in between is no row
                 buffer.position = match.end()
                 tokens = match.groups()
-                yield tuple([None if pick < 0 else read_literal(tokens[pick]) for pick in picks])
+                if only is None or tokens[picks[0]] in only:
+                    yield tuple(
+                        [None if pick < 0 else read_literal(tokens[pick]) for pick in picks]
+                    )
                 if tokens[-1] == b";":
                     return
             if len(buffer.data) - buffer.position > MAX_ROW_BYTES or not buffer.more():

@@ -89,6 +89,14 @@ def test_columns_are_taken_by_name_in_any_order_of_the_table(tmp_path):
     assert rows == [(7, b"Q42", None), (8, b"Q9", None), (9, b"Q1", None)]
 
 
+def test_rows_of_other_values_are_passed_over(tmp_path):
+    path = tmp_path / "redirect.sql"
+    path.write_bytes(dump_of(ROWS))
+    with SqlDump(path) as dump:
+        found = dump.rows("redirect", ("rd_namespace", "rd_from"), ("none",), frozenset({b"0"}))
+        assert list(found) == [(0, 1, None), (0, 2, None), (0, -4, None)]
+
+
 @given(
     st.lists(
         st.tuples(
