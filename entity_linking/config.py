@@ -113,6 +113,11 @@ class LinkConfig(BaseModel):
     ner_labels: tuple[str, ...] = NER_LABELS
     """Entity labels of the pipeline that count as mentions."""
 
+    name_parts: bool = True
+    """Whether a person's single name found by the NER is looked up as the full name it repeats ("Kubrick" after
+    "Stanley Kubrick" in the same text) and as nothing else; end-to-end F1 of `benchmarks/text_linking.py` gains
+    a point by it. False is the paper's way: each mention by itself."""
+
     ner_batch_size: PositiveInt = 256
     """Texts per batch of `nlp.pipe`."""
 

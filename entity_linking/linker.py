@@ -197,7 +197,7 @@ class Linker:
         found = self._recogniser.find([place.clean.text for place in places])
         self._settle(
             [
-                (place, ner_proposals(place.clean, entities))
+                (place, ner_proposals(place.clean, entities, name_parts=self.config.name_parts))
                 for place, entities in zip(places, found, strict=True)
             ]
         )

@@ -6,7 +6,7 @@
   the link probability says that people write them to name something.
 
 A proposal holds offsets into the **original** text and the cleaned string to look up. Proposals may
-overlap; the linker lets them stand in the order given here (within a detector: longest first, then leftmost)
+overlap; the linker lets them stand in the order given here (the dictionary's: longest first, then leftmost)
 as long as nothing stands there yet. spaCy is imported only when a pipeline is loaded.
 """
 
@@ -29,6 +29,9 @@ from entity_linking.titles import TitleParts
 Detector = Literal["title", "ner", "dictionary"]
 
 _UPSTREAM = frozenset({"tok2vec", "transformer", "curated_transformer"})
+_PERSON = "PERSON"
+_NO_FINAL_S = frozenset({_PERSON, "NORP", "GPE", "LOC"})
+_MAX_NAME_WORDS = 4
 _ARTICLE = re.compile(r"(?:the|a|an)\s+(?=\S)", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"['\u2019]s$", re.IGNORECASE)
 _JOINS = "'\u2019-."
@@ -60,23 +63,54 @@ def title_proposals(parts: TitleParts) -> list[Proposal]:
     ]
 
 
-def ner_proposals(clean: CleanText, entities: Iterable[tuple[int, int, str]]) -> list[Proposal]:
-    """Return the entities of a text as proposals; each also without a leading article and a final 's.
+def ner_proposals(
+    clean: CleanText, entities: Iterable[tuple[int, int, str]], *, name_parts: bool = True
+) -> list[Proposal]:
+    """Return the entities of a text as proposals, in its order; each also without article and final 's.
+
+    A lower-case article is no part of a name, nor is the 's of a person, people or place: these are tried
+    without it first. What else ends in 's may be called so ("McDonald's").
 
     Args:
         clean: The text the pipeline read.
-        entities: Start and stop in `clean.text`, and label.
+        entities: Start and stop in `clean.text`, and label; they do not overlap.
+        name_parts: Look a person's single name up as the full name it repeats ("Kubrick" after "Stanley
+            Kubrick"), and as nothing else.
     """
-    proposals = [
-        Proposal(*clean.origin(start, stop), clean.text[start:stop], "ner", label)
-        for first, last, label in entities
-        for start, stop in _trimmings(clean.text, first, last)
-    ]
-    return _longest_first(proposals)
+    text, full_names = clean.text, dict[str, str]()
+    proposals = []
+    for first, last, label in sorted(entities):
+        spans = list(_trimmings(text, first, last, label))
+        if not spans:
+            continue
+        if name_parts and label == _PERSON:
+            start, stop = min(spans, key=lambda span: span[1] - span[0])
+            full = _full_name(text[start:stop], full_names)
+            if full is not None:
+                proposals.append(Proposal(*clean.origin(start, stop), full, "ner", label))
+                continue
+        proposals += [
+            Proposal(*clean.origin(start, stop), text[start:stop], "ner", label)
+            for start, stop in spans
+        ]
+    return proposals
 
 
-def _trimmings(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """A name as found and without what a sentence hangs on it: "the Shining's" is "Shining"."""
+def _full_name(name: str, known: dict[str, str]) -> str | None:
+    """The last full name that a single name is the first or last word of; remembers full names.
+
+    Names within a document are told apart so by Cucerzan (EMNLP 2007), too: the longer form explains the shorter.
+    """
+    words = name.split()
+    if len(words) == 1:
+        return known.get(name)
+    if len(words) <= _MAX_NAME_WORDS:
+        known[words[0]] = known[words[-1]] = name
+    return None
+
+
+def _trimmings(text: str, start: int, stop: int, label: str) -> Iterator[tuple[int, int]]:
+    """A name as found and without what a sentence hangs on it, the likelier first: "the Shining's"."""
     name = text[start:stop]
     start, stop = start + len(name) - len(name.lstrip()), start + len(name.rstrip())
     if start >= stop:
@@ -85,11 +119,9 @@ def _trimmings(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
     bare = stop if possessive is None else possessive.start()
     article = _ARTICLE.match(text, start, bare)
     after = start if article is None else article.end()
-    yield from dict.fromkeys(
-        (first, last)
-        for first, last in ((start, stop), (start, bare), (after, stop), (after, bare))
-        if first < last
-    )
+    starts = (after, start) if text[start].islower() else (start, after)
+    stops = (bare, stop) if label in _NO_FINAL_S else (stop, bare)
+    yield from dict.fromkeys((first, last) for first in starts for last in stops if first < last)
 
 
 def dictionary_proposals(index: AliasIndex, clean: CleanText, config: LinkConfig) -> list[Proposal]:
@@ -133,7 +165,8 @@ def _is_name(match: Match, key: str, min_words_uncounted: int) -> bool:
         return False
     if match.link_prob is not None:
         return True
-    return not key[:1].islower() and _n_words(key) >= min_words_uncounted
+    is_lower = key[:1].islower() or key.islower()  # "10 years" begins with no letter
+    return not is_lower and _n_words(key) >= min_words_uncounted
 
 
 def _is_same_name(surface: str, key: str) -> bool:
