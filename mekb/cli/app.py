@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mekb.cli import aliases, data, models, profiles, project
+from mekb.cli import aliases, data, link, models, profiles, project
 from mekb.errors import EXPECTED_ERRORS, ConfigError
 from training.errors import ConfigError as ModelConfigError
 
@@ -20,7 +20,7 @@ app.command("demo")(project.demo)
 app.command("doctor")(project.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(aliases.app, name="aliases")
-app.command("link")(profiles.link)
+app.add_typer(link.app, name="link")
 app.add_typer(profiles.app, name="profiles")
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)

@@ -1,7 +1,7 @@
-"""`mekb link` and `mekb profiles`: from item text to people's interests, and a look at one person's."""
+"""`mekb profiles`: people's interests, and a look at one person's."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,44 +15,14 @@ from mekb.cli.options import (
     StoreArgument,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Build, show and export people's interest graphs.")
+if TYPE_CHECKING:
+    from mekb.graph import Interest
+
+app = typer.Typer(
+    no_args_is_help=True, help="Build, show, export and validate people's interest graphs."
+)
 
 UserArgument = Annotated[str, typer.Argument(help="The user's id, as imported.")]
-
-
-def link(
-    store: StoreArgument,
-    text: Annotated[
-        str | None, typer.Option("--text", help="Link this text and print it; nothing is stored.")
-    ] = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    force: ForceOption = False,
-    quiet: QuietOption = False,
-    format: FormatOption = Format.TABLE,
-) -> None:
-    """Link the items of a store to entities, or one text given on the command line.
-
-    Example: mekb link my.duckdb --text "Kubrick's film of Stephen King's The Shining"
-    """
-    import dataclasses
-
-    from mekb import api
-    from mekb.cli.output import note, print_facts, print_json, print_rows, progress
-    from mekb.config import load_settings
-
-    settings = load_settings(config, set_ or [])
-    if text is not None:
-        mentions = api.link_text(store, text, settings=settings)
-        print_rows([dataclasses.asdict(mention) for mention in mentions], format, title="Mentions")
-        return
-    with progress(quiet=quiet) as on_progress:
-        done = api.link(store, settings=settings, force=force, on_progress=on_progress)
-    note(str(done.stage))
-    if format is Format.JSON:
-        print_json(done)
-    elif done.report is not None:
-        print_facts(dataclasses.asdict(done.report), title="Linked")
 
 
 @app.command("build")
@@ -83,39 +53,78 @@ def show(
     store: StoreArgument,
     user: UserArgument,
     top: Annotated[int, typer.Option("--top", min=1, help="Show so many interests at most.")] = 20,
+    mentions: Annotated[
+        int, typer.Option("--mentions", min=0, help="Show so many mentions an interest at most.")
+    ] = 3,
     format: FormatOption = Format.TABLE,
 ) -> None:
-    """Show one user's interests, each with its weight and what it came from.
+    """Show one user's interests: how each weight comes about, and the items and mentions it is from.
 
     Example: mekb profiles show my.duckdb u00001 --top 10
     """
     from mekb import api
     from mekb.cli.output import print_json, print_line, print_rows
+    from mekb.export import content_of
 
     graph = api.user_graph(store, user)
     if format is Format.JSON:
-        print_json(graph)
+        print_json(content_of(graph))
         return
-    rows = [
-        {
-            "rank": interest.rank,
-            "interest": interest.title,
-            "kind": interest.kind,
-            "items": interest.n_items,
-            "tf": interest.tf,
-            "idf": interest.idf,
-            "weight": interest.weight,
-            "from": "; ".join(dict.fromkeys(evidence.title for evidence in interest.evidence)),
-        }
-        for interest in graph.interests[:top]
-    ]
-    print_rows(rows, format, title=f"Interests of {user}")
-    if len(graph.interests) > top:
-        print_line(f"and {len(graph.interests) - top} more (--top)")
     if not graph.interests:
         print_line(
             "nothing this user liked could be linked: recommendations fall back to popularity"
         )
+        return
+    shown = graph.interests[:top]
+    print_rows([_weight_row(one) for one in shown], format, title=f"Interests of {user}")
+    total = sum(one.tf * one.idf for one in graph.interests)
+    print_line(
+        f"weight = tf * idf / {total:.4f}, the sum over all; tf = s(k) * the kind's multiplier"
+    )
+    if len(graph.interests) > top:
+        print_line(f"and {len(graph.interests) - top} more (--top)")
+    rows = [row for one in shown for row in _mention_rows(one, mentions)]
+    if rows:
+        print_line("")
+        print_rows(rows, format, title="What they are from")
+
+
+def _weight_row(interest: "Interest") -> dict[str, object]:
+    """Return an interest as a row: the parts of its weight."""
+    return {
+        "rank": interest.rank,
+        "interest": interest.title,
+        "id": interest.qid,
+        "kind": interest.kind,
+        "k": interest.n_items,
+        "users": interest.n_users,
+        "tf": interest.tf,
+        "idf": interest.idf,
+        "weight": interest.weight,
+        "from": interest.origin,
+    }
+
+
+def _mention_rows(interest: "Interest", most: int) -> list[dict[str, object]]:
+    """Return the first pieces of an interest's evidence as rows, the surest first, and how many are left out."""
+    surest = sorted(interest.evidence, key=lambda at: -at.score)
+    rows: list[dict[str, object]] = [
+        {
+            "rank": interest.rank,
+            "interest": interest.title,
+            "surface": at.surface,
+            "P(e|m)": at.score,
+            "place": f"{at.field} {at.start}-{at.stop}",
+            "item": f"{at.domain}:{at.item}",
+            "title": at.title,
+        }
+        for at in surest[:most]
+    ]
+    if rows and len(surest) > most:
+        rows.append(
+            dict.fromkeys(rows[0]) | {"title": f"and {len(surest) - most} more (--mentions)"}
+        )
+    return rows
 
 
 @app.command("export")
@@ -137,3 +146,66 @@ def export(
 
     graph = api.export_profile(store, user, file, force=force)
     note(f"{file}: {len(graph.interests)} interests of {user}")
+
+
+@app.command("dump")
+def dump(
+    store: StoreArgument,
+    file: Annotated[Path, typer.Argument(help="Where to: .nq, or .nq.gz")],
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the interest graphs of all users to one file: N-Quads, a named graph for each user.
+
+    Example: mekb profiles dump my.duckdb everyone.nq.gz
+    """
+    from mekb import api
+    from mekb.cli.output import note, progress
+
+    with progress(quiet=quiet) as on_progress:
+        n_users = api.export_profiles(store, file, force=force, on_progress=on_progress)
+    note(f"{file}: the graphs of {n_users:,} users")
+
+
+@app.command("validate")
+def validate(
+    store: Annotated[
+        Path | None, typer.Argument(help="The store: one DuckDB file.", show_default=False)
+    ] = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Users' ids; a sample is drawn where none is given.", show_default=False
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="An exported file instead of a store: .ttl .jsonld .nt .nq"),
+    ] = None,
+    sample: Annotated[int, typer.Option("--sample", min=1, help="How many users to draw.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draw.")] = 0,
+    format: FormatOption = Format.TABLE,
+    quiet: QuietOption = False,
+) -> None:
+    """Hold interest graphs to the SHACL shapes that ship with mekb; exit code 1 when one does not conform.
+
+    Example: mekb profiles validate my.duckdb --sample 5
+    """
+    import dataclasses
+
+    from mekb import api
+    from mekb.cli.output import note, print_json, print_rows, progress
+
+    with progress(quiet=quiet) as on_progress:
+        found = api.validate_profiles(
+            store, users or [], file=file, sample=sample, seed=seed, on_progress=on_progress
+        )
+    if format is Format.JSON:
+        print_json({"conforms": found.conforms, **dataclasses.asdict(found)})
+    elif found.violations:
+        rows = [dataclasses.asdict(violation) for violation in found.violations]
+        print_rows(rows, format, title="What does not conform")
+    n_wrong = len({violation.user for violation in found.violations})
+    note(f"{found.n_profiles - n_wrong} of {found.n_profiles} interest graphs conform")
+    if not found.conforms:
+        raise typer.Exit(1)

@@ -1,0 +1,213 @@
+"""`mekb link`: items to entities, and how right that is.
+
+`mekb link STORE` is short for `mekb link items STORE`: a first word that is no command is the store.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typing_extensions import override
+
+from mekb.cli.options import (
+    ConfigOption,
+    ForceOption,
+    Format,
+    FormatOption,
+    QuietOption,
+    SetOption,
+    StoreArgument,
+)
+
+if TYPE_CHECKING:
+    from entity_linking.evaluate import Evaluation, Group
+    from entity_linking.figures import Figure
+
+DEFAULT_COMMAND = "items"
+
+
+class ItemsByDefault(TyperGroup):
+    """A group that takes arguments which name no command for those of `items`."""
+
+    default_command = DEFAULT_COMMAND
+
+    @override
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command in front of arguments that name none."""
+        if args and args[0] not in {*self.commands, *self.get_help_option_names(ctx)}:
+            args = [DEFAULT_COMMAND, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=ItemsByDefault,
+    no_args_is_help=True,
+    help="Link items or a text to entities ('mekb link STORE' is 'mekb link items STORE'), and measure it.",
+)
+
+
+class RuleName(StrEnum):
+    """When a link stands at a gold mention."""
+
+    STRONG = "strong"
+    WEAK = "weak"
+
+
+@app.command("items")
+def items(
+    store: StoreArgument,
+    text: Annotated[
+        str | None, typer.Option("--text", help="Link this text and print it; nothing is stored.")
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Link the items of a store to entities, or one text given on the command line.
+
+    The word "items" may be left out.
+
+    Example: mekb link items my.duckdb --text "Kubrick's film of Stephen King's The Shining"
+    """
+    import dataclasses
+
+    from mekb import api
+    from mekb.cli.output import note, print_facts, print_json, print_rows, progress
+    from mekb.config import load_settings
+
+    settings = load_settings(config, set_ or [])
+    if text is not None:
+        mentions = api.link_text(store, text, settings=settings)
+        print_rows([dataclasses.asdict(mention) for mention in mentions], format, title="Mentions")
+        return
+    with progress(quiet=quiet) as on_progress:
+        done = api.link(store, settings=settings, force=force, on_progress=on_progress)
+    note(str(done.stage))
+    if format is Format.JSON:
+        print_json(done)
+    elif done.report is not None:
+        print_facts(dataclasses.asdict(done.report), title="Linked")
+
+
+@app.command("evaluate")
+def evaluate(
+    store: Annotated[
+        Path,
+        typer.Argument(
+            help="A store with an alias table, or the folder of a saved alias index.",
+            metavar="STORE_OR_INDEX",
+            show_default=False,
+        ),
+    ],
+    gold: Annotated[
+        Path,
+        typer.Option(
+            "--gold",
+            help="Annotated texts (.jsonl: text, mentions with start, end, surface, and qid, title or nil)"
+            " or titles (.tsv: title, gold title or QID or NIL, perhaps domain); perhaps .gz.",
+            show_default=False,
+        ),
+    ],
+    rule: Annotated[
+        RuleName,
+        typer.Option(
+            "--rule",
+            help="strong: a link has the gold offsets; weak: it overlaps the gold mention.",
+        ),
+    ] = RuleName.STRONG,
+    coreference: Annotated[
+        bool,
+        typer.Option("--coreference", help="Ask for pronouns and 'the company' as for names."),
+    ] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Measure the linker against gold: spans, candidates, choices, end to end, NIL, by frequency.
+
+    Every figure comes with its counts and a bootstrap interval over documents; the scoring rule is printed.
+
+    Example: mekb link evaluate my.duckdb --gold titles.tsv
+    """
+    from entity_linking.evaluate import EvaluationConfig
+    from mekb import api
+    from mekb.cli.output import print_facts, print_json, print_line
+    from mekb.config import load_settings
+
+    found = api.evaluate_linking(
+        store,
+        gold,
+        settings=load_settings(config, set_ or []),
+        scoring=EvaluationConfig(rule=rule.value),
+        coreference=coreference,
+    )
+    if format is Format.JSON:
+        print_json(_as_json(found))
+        return
+    print_facts(found.counts, title=f"Gold: {gold.name}")
+    _print_figures(found)
+    for line in found.rule:
+        print_line(f"- {line}")
+
+
+def _print_figures(found: "Evaluation") -> None:
+    """Print the figures of all, then a table for each way of grouping."""
+    from mekb.cli.output import print_rows
+
+    rows = [_row(figure) for figure in (*found.figures, *found.macro)]
+    print_rows(rows, Format.TABLE, title="Linking")
+    groups = {
+        "By links to the entity": found.by_frequency,
+        "By P(entity | surface)": found.by_prior,
+        "By domain": found.by_domain,
+    }
+    for title, named in groups.items():
+        if named:
+            print_rows([_group_row(group) for group in named], Format.TABLE, title=title)
+
+
+def _row(figure: "Figure") -> dict[str, object]:
+    counts = "" if figure.whole is None else f"{figure.whole:,} documents"
+    if figure.part is not None:
+        counts = f"{figure.part:,} of {figure.whole:,}"
+    return {
+        "what": figure.name,
+        "value": figure.value,
+        "from": figure.low,
+        "to": figure.high,
+        "counts": counts,
+    }
+
+
+def _group_row(group: "Group") -> dict[str, object]:
+    """One group: each figure with its counts; that of F1 stands in the two before it."""
+    row: dict[str, object] = {"group": group.name}
+    for figure in group.figures:
+        if not figure.name.startswith("candidate recall") or figure.name.endswith(("@1", "@10")):
+            counts = "" if figure.part is None else f" {figure.part}/{figure.whole}"
+            row[figure.name] = "" if figure.value is None else f"{figure.value:.2f}{counts}"
+    return row
+
+
+def _as_json(found: "Evaluation") -> dict[str, object]:
+    """The whole result, figures and groups as objects."""
+    import dataclasses
+
+    def plain(figures: "tuple[Figure, ...]") -> list[dict[str, object]]:
+        return [figure._asdict() for figure in figures]
+
+    groups = {"frequency": found.by_frequency, "prior": found.by_prior, "domain": found.by_domain}
+    return {
+        "rule": found.rule,
+        "counts": found.counts,
+        "figures": plain((*found.figures, *found.macro)),
+        **{
+            f"by_{kind}": {group.name: plain(group.figures) for group in named}
+            for kind, named in groups.items()
+        },
+        "linked": dataclasses.asdict(found.linked),
+    }
