@@ -5,6 +5,8 @@ any folder that sentence-transformers can read will do. Nothing is downloaded; t
 first text, so that a linker that never meets an ambiguous mention never loads it.
 """
 
+import contextlib
+import io
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,11 +49,7 @@ class SentenceEncoder:
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return one vector of length 1 for each text, shape (texts, dimensions)."""
         if self._model is None:
-            from sentence_transformers import (  # noqa: PLC0415  seconds of import that only `context` pays
-                SentenceTransformer,
-            )
-
-            self._model = SentenceTransformer(str(self._folder), local_files_only=True)
+            self._model = _load(self._folder)
         vectors = self._model.encode(
             list(texts),
             batch_size=_BATCH_SIZE,
@@ -60,6 +58,16 @@ class SentenceEncoder:
             show_progress_bar=False,
         )
         return np.asarray(vectors, np.float32)
+
+
+def _load(folder: Path) -> Any:  # noqa: ANN401  sentence-transformers is untyped here
+    """A model, read without the bar that transformers draws for it."""
+    from sentence_transformers import (  # noqa: PLC0415  seconds of import that only `context` pays
+        SentenceTransformer,
+    )
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        return SentenceTransformer(str(folder), local_files_only=True)
 
 
 def _folder(name: str) -> Path:
