@@ -269,3 +269,13 @@ def test_real_entities_read_in_parts_as_whole():
     with WikidataDump(SAMPLE, ItemChoice("enwiki")) as dump:
         assert len(list(dump.items())) == 149
     assert read(SAMPLE, ItemChoice("zhwiki", "zh"))[0].title == "比利时"
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not SAMPLE.is_file(), reason="no ../shared: real Wikidata entities are missing")
+def test_real_chinese_names_are_those_another_reader_found():
+    with WikidataDump(SAMPLE, ItemChoice("", "zh")) as dump:
+        found = {(name, f"Q{item.qid}") for item in dump.items() for name in item.names}
+    table = SAMPLE.parents[1] / "linking/wikidata_sample_zh_alias.tsv"
+    rows = table.read_text(encoding="utf-8").splitlines()
+    assert found == {tuple(row.split("\t")[:2]) for row in rows}
