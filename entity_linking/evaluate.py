@@ -5,7 +5,6 @@ every figure with its counts and a bootstrap interval over documents, and the sc
 right is said by `judgements.judge`, how it is divided by `figures`.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -47,6 +46,10 @@ _STANDS: Final = {
     "strong": "both its offsets are the same, in code points of the text as it stands",
     "weak": "they have a code point in common",
 }
+GOLD_COUNTS: Final = (
+    *("texts", "gold mentions", "required", "required, not in the table"),
+    *("optional", "ignored", "nil"),
+)
 _BATCH_TEXTS = 500
 
 
@@ -76,7 +79,8 @@ class Evaluation:
 
     Attributes:
         rule: The scoring rule, a sentence each.
-        counts: Texts, gold mentions by what they ask, and those whose entity the table does not hold.
+        counts: `GOLD_COUNTS`: texts, gold mentions, what they ask (`gold.Standing`), and how many of the
+            required ones have an entity that the table does not hold.
         figures: All mentions together.
         macro: Means over documents of end-to-end precision, recall and F1.
         by_frequency: Groups by the links to the entity; empty where these are not known.
@@ -130,24 +134,25 @@ def evaluate(
     linker = Linker(index, chosen, chooser)
     domains = [text.domain for text in gold.texts if text.domain is not None]
     tally = Tally(len(gold.texts), domains, n_inlinks)
-    counts: Counter[str] = Counter(texts=len(gold.texts))
+    counts = dict.fromkeys(GOLD_COUNTS, 0) | {"texts": len(gold.texts)}
     for start in range(0, len(gold.texts), _BATCH_TEXTS):
         texts = gold.texts[start : start + _BATCH_TEXTS]
         rows = [TextRow(text.text, gold.field, text.domain) for text in texts]
         found = linker.link_rows(rows, keep_nil=True)
         asked = _ask(index, chooser, gold.field, texts)
         for place, text in enumerate(texts):
-            counts.update(_gold_counts(asked[place]))
+            for one in asked[place]:
+                counts["gold mentions"] += 1
+                counts[one.label.standing] += 1
+                counts["required, not in the table"] += _is_missing(one.label)
             links = list(_links(gold.field, text, found[place]))
             tally.add(start + place, text.domain, asked[place], links, scoring.rule)
     return _evaluation(gold, tally, counts, scoring, linker.report)
 
 
-def _gold_counts(asked: Sequence[Asked]) -> Counter[str]:
-    """How many gold mentions of a text ask what."""
-    standings = Counter(f"{one.label.standing} mentions" for one in asked)
-    missing = sum(one.label == (*one.label[:2], UNKNOWN_ENTITY, "required") for one in asked)
-    return standings + Counter({"gold mentions": len(asked), "required, not in the table": missing})
+def _is_missing(label: Label) -> bool:
+    """Whether a linker is asked for an entity that the table does not hold."""
+    return label.standing == "required" and label.entity == UNKNOWN_ENTITY
 
 
 def _evaluation(

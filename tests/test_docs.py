@@ -62,7 +62,18 @@ def all_commands(group: Any = None, path: tuple[str, ...] = ()) -> dict[tuple[st
     return found
 
 
+def commands_by_default(group: Any = None) -> dict[tuple[str, ...], Any]:
+    """Return the groups that are also short for one of their commands: `mekb link STORE`."""
+    groups = (group or typer.main.get_command(app)).commands
+    return {
+        (name,): command.commands[command.default_command]
+        for name, command in groups.items()
+        if hasattr(command, "default_command")
+    }
+
+
 COMMANDS = all_commands()
+UNDERSTOOD = COMMANDS | commands_by_default()
 
 
 def parse(words: list[str]) -> str:
@@ -75,12 +86,12 @@ def parse(words: list[str]) -> str:
         words = words[1:]
     if words in (["--help"], ["--version"], []):
         return "mekb"
-    found = next((name for n in (1, 2) if (name := tuple(words[:n])) in COMMANDS), None)
+    found = next((name for n in (2, 1) if (name := tuple(words[:n])) in UNDERSTOOD), None)
     if found is None:
         raise UsageError(f"no command '{' '.join(words[:2])}'")
     rest = words[len(found) :]
     if "--help" not in rest:
-        COMMANDS[found].make_context(" ".join(found), rest)
+        UNDERSTOOD[found].make_context(" ".join(found), rest)
     return " ".join(found)
 
 

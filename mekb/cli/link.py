@@ -3,6 +3,7 @@
 `mekb link STORE` is short for `mekb link items STORE`: a first word that is no command is the store.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -167,7 +168,7 @@ def _print_figures(found: "Evaluation") -> None:
     }
     for title, named in groups.items():
         if named:
-            print_rows([_group_row(group) for group in named], Format.TABLE, title=title)
+            print_rows(_group_rows(named), Format.TABLE, title=title)
 
 
 def _row(figure: "Figure") -> dict[str, object]:
@@ -183,14 +184,22 @@ def _row(figure: "Figure") -> dict[str, object]:
     }
 
 
-def _group_row(group: "Group") -> dict[str, object]:
-    """One group: each figure with its counts; that of F1 stands in the two before it."""
-    row: dict[str, object] = {"group": group.name}
-    for figure in group.figures:
-        if not figure.name.startswith("candidate recall") or figure.name.endswith(("@1", "@10")):
-            counts = "" if figure.part is None else f" {figure.part}/{figure.whole}"
-            row[figure.name] = "" if figure.value is None else f"{figure.value:.2f}{counts}"
-    return row
+def _group_rows(groups: "Sequence[Group]") -> list[dict[str, object]]:
+    """A row a figure, a column a group; NIL has no entity to group by."""
+    rows: list[dict[str, object]] = []
+    for figures in zip(*(group.figures for group in groups), strict=True):
+        cells = {group.name: _cell(figure) for group, figure in zip(groups, figures, strict=True)}
+        name = figures[0].name
+        if any(cells.values()) and not name.startswith("NIL"):
+            rows.append({"what": name, **cells})
+    return rows
+
+
+def _cell(figure: "Figure") -> str:
+    """A figure with its counts; those of F1 stand in the two rows above it."""
+    if figure.value is None:
+        return ""
+    return f"{figure.value:.3f}" + ("" if figure.part is None else f" {figure.part}/{figure.whole}")
 
 
 def _as_json(found: "Evaluation") -> dict[str, object]:

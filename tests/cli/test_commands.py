@@ -49,8 +49,8 @@ def test_the_commands_are_those_we_know():
     assert sorted(COMMANDS) == sorted(
         [
             *("aliases build", "aliases import", "aliases lookup", "bundle", "data describe"),
-            *("data import", "demo", "doctor", "evaluate", "link", "profiles build"),
-            *("profiles export", "profiles show", "recommend", "runs", "train"),
+            *("data import", "demo", "doctor", "evaluate", "link evaluate", "link items"),
+            *("profiles build", "profiles export", "profiles show", "recommend", "runs", "train"),
         ]
     )
 
@@ -110,6 +110,7 @@ JSON_COMMANDS = {
     "doctor": [],
     "evaluate": ["my.duckdb", "model", "--baselines", "popularity"],
     "link": ["my.duckdb"],
+    "link evaluate": ["my.duckdb", "--gold", "titles.tsv"],
     "profiles show": ["my.duckdb", "u00001"],
     "recommend": ["bundle", "--interests", "jazz, no such thing"],
     "runs": ["my.duckdb"],
