@@ -17,14 +17,15 @@ import numpy as np
 
 from alias_tables.config import AliasConfig
 from alias_tables.errors import DumpError, FalseBoundaryError, WorkFolderError
-from alias_tables.harvest import COUNTED, LEFT_OUT, NAMES, PAGES, HarvestTask, harvest_slice
-from alias_tables.occurrences import COUNTS, LINK_PROBS, CountTask, count_slice, link_probs
+from alias_tables.harvest import COUNTED, LEFT_OUT, NAMES, PAGES, HarvestTask
+from alias_tables.occurrences import COUNTS, LINK_PROBS, CountTask, link_probs
 from alias_tables.raw_tables import create_like, insert, load_raw_tables
 from alias_tables.report import RejectLog
 from alias_tables.site import Site
 from alias_tables.slice_pages import SliceTask
 from alias_tables.slices import Plan, Slice
-from alias_tables.sources import CHUNK_BYTES, FileStamp
+from alias_tables.sources import FileStamp
+from alias_tables.tasks import HashTask, Task, work_on
 from alias_tables.work_folder import SliceFiles, WorkFolder, write_json
 from alias_tables.workers import Board, Crew
 
@@ -61,35 +62,6 @@ class Harvest:
     damaged: int = 0
     rejects: list[Path] = field(default_factory=list)
     """Files of all that was left out, if they were asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _HashTask:
-    """A part to hash, and where its hash goes."""
-
-    part: Path
-    result: Path
-    board: Path
-    slot: int
-
-
-def _hash_part(task: _HashTask) -> None:
-    board, digest = Board(task.board), hashlib.sha256()
-    with task.part.open("rb") as file:
-        while block := file.read(4 * CHUNK_BYTES):
-            board.tell(task.slot, 0)
-            digest.update(block)
-    write_json(task.result, {"sha256": digest.hexdigest()})
-
-
-def _work(task: HarvestTask | CountTask | _HashTask) -> None:
-    match task:
-        case HarvestTask():
-            harvest_slice(task)
-        case CountTask():
-            count_slice(task)
-        case _HashTask():
-            _hash_part(task)
 
 
 class Readings:
@@ -177,13 +149,13 @@ class Readings:
     def _run(
         self,
         stage: str,
-        tasks: Sequence[HarvestTask | CountTask | _HashTask],
+        tasks: Sequence[Task],
         board: Board,
         total: int | None = None,
     ) -> None:
         """Run what is not finished; the stage's bytes begin with those that are."""
         whole = self._total if total is None else total
-        todo = sum(task.of.piece.n_bytes for task in tasks if not isinstance(task, _HashTask))
+        todo = sum(task.of.piece.n_bytes for task in tasks if not isinstance(task, HashTask))
         told = whole - todo
 
         def tell(done: int) -> None:
@@ -193,7 +165,7 @@ class Readings:
                 self._progress(stage, told, whole)
 
         self._progress(stage, told, whole)
-        self._crew.run(_work, tasks, board, tell)
+        self._crew.run(work_on, tasks, board, tell)
         self._progress(stage, whole, whole)
 
     def _harvest(
@@ -202,8 +174,8 @@ class Readings:
         files = {piece: self._files("read", piece) for piece in slices}
         hashes = [] if stage != "read" else self._unhashed()
         board = self._board(len(slices) + len(hashes))
-        tasks: list[HarvestTask | CountTask | _HashTask] = [
-            _HashTask(part, result, board.path, len(slices) + i)
+        tasks: list[Task] = [
+            HashTask(part, result, board.path, len(slices) + i)
             for i, (part, result) in enumerate(hashes)
         ]
         for slot, (piece, held) in enumerate(files.items()):
@@ -236,7 +208,7 @@ class Readings:
                 write_json(result, {"sha256": known[part]})
         if before:
             board = self._board(1)
-            tasks = [_HashTask(part, path, board.path, 0) for part, path in self._unhashed()]
+            tasks = [HashTask(part, path, board.path, 0) for part, path in self._unhashed()]
             self._run("check", tasks, board, 0)
         for part, result in self._hash_files():
             if part in before and before[part] != _read_hash(result):

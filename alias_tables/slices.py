@@ -15,8 +15,9 @@ from typing import BinaryIO
 
 from alias_tables.dumps import DumpReader
 from alias_tables.errors import DumpError
+from alias_tables.packed import BZ2_MAGIC, CHUNK_BYTES, GZIP_MAGIC
 from alias_tables.site import Site
-from alias_tables.sources import BZ2_MAGIC, CHUNK_BYTES, GZIP_MAGIC, Source
+from alias_tables.sources import Source
 
 MIN_SLICE_BYTES = 1 << 18
 MAX_SLICE_BYTES = 1 << 25

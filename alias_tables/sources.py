@@ -7,26 +7,17 @@ A slice is given by two bytes of the file and holds the pages that *begin* betwe
 the first `<page>` at or past `stop`. So slices cover every page once, wherever they are cut.
 """
 
-import bz2
 import codecs
-import gzip
-import hashlib
-import io
 import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
-
-from typing_extensions import override
 
 from alias_tables.errors import DumpError, FalseBoundaryError
+from alias_tables.packed import CHUNK_BYTES, Blocks, HashedFile, NoStreamError, blocks_of
 
-CHUNK_BYTES = 1 << 18
-BZ2_MAGIC = b"BZh"
-GZIP_MAGIC = b"\x1f\x8b"
 PAGE_MARK = b"<page>"
 """Begins a page, and stands nowhere else: text has its brackets escaped."""
 END_MARK = b"</mediawiki>"
@@ -43,9 +34,6 @@ _HINTS = (
 )
 _HTML_HEADS = (b"<!doctype html", b"<html")
 
-Blocks = Iterator[tuple[bytes, bool]]
-"""Decompressed bytes, and whether they lie past the end of the slice."""
-
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
@@ -54,37 +42,6 @@ class FileStamp:
     name: str
     size: int
     sha256: str
-
-
-class _HashedFile(io.RawIOBase):
-    """A file that hashes what is read of it, once, in order; or only counts it."""
-
-    def __init__(self, raw: BinaryIO, start: int, *, hashed: bool) -> None:
-        self._raw = raw
-        self._hashed = hashed
-        self.digest = hashlib.sha256()
-        self.position = start
-        raw.seek(start)
-
-    @override
-    def readable(self) -> bool:
-        """Say yes, as io.RawIOBase asks."""
-        return True
-
-    @override
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # narrower than typeshed's buffer
-        """Read, and hash what was read."""
-        data = self.take(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def take(self, n_bytes: int) -> bytes:
-        """Read without a copy."""
-        data = self._raw.read(n_bytes)
-        if self._hashed:
-            self.digest.update(data)
-        self.position += len(data)
-        return data
 
 
 class Source:
@@ -117,7 +74,7 @@ class Source:
         except DumpError:
             self._handle.close()
             raise
-        self._file = _HashedFile(self._handle, start, hashed=start == 0 and stop is None)
+        self._file = HashedFile(self._handle, start, hashed=start == 0 and stop is None)
 
     def __enter__(self) -> "Source":  # noqa: PYI034 (beartype refuses `Self`)
         return self
@@ -239,14 +196,10 @@ class Source:
         self._last = (self._last + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
 
     def _blocks(self) -> Blocks:
-        if self._head.startswith(BZ2_MAGIC):
-            blocks = self._bz2_blocks()
-        elif self._head.startswith(GZIP_MAGIC):
-            blocks = self._gzip_blocks()
-        else:
-            blocks = self._plain_blocks()
         try:
-            yield from blocks
+            yield from blocks_of(self._file, self._head, self._stop)
+        except NoStreamError as error:
+            raise FalseBoundaryError(f"{self.path}: {error}") from error
         except EOFError as error:
             message = (
                 f"{self.path}: the compressed file ends too soon, after {self.position} bytes;"
@@ -256,48 +209,6 @@ class Source:
         except (OSError, zlib.error) as error:
             message = f"{self.path}: damaged near byte {self.position} ({error}); fetch it again"
             raise DumpError(message) from error
-
-    def _plain_blocks(self) -> Blocks:
-        stop = self.size if self._stop is None else self._stop
-        while self.position < stop:
-            block = self._file.take(min(CHUNK_BYTES, stop - self.position))
-            if not block:
-                return
-            yield block, False
-        while block := self._file.take(CHUNK_BYTES):
-            yield block, True
-
-    def _gzip_blocks(self) -> Blocks:
-        past = self._stop is not None
-        stream = gzip.GzipFile(fileobj=io.BufferedReader(self._file, CHUNK_BYTES))
-        while block := stream.read(CHUNK_BYTES):
-            yield block, past
-
-    def _bz2_blocks(self) -> Blocks:
-        """Decompress stream after stream; what follows the last one is passed over, as bzip2 does."""
-        stop = self._stop
-        past = stop is not None and self.position >= stop
-        data = self._file.take(CHUNK_BYTES)
-        if not data.startswith(BZ2_MAGIC):
-            raise FalseBoundaryError(f"{self.path}: no stream begins at byte {self._start}")
-        while data.startswith(BZ2_MAGIC):
-            decompressor = bz2.BZ2Decompressor()
-            while not decompressor.eof:
-                if decompressor.needs_input and not data:
-                    data = self._file.take(CHUNK_BYTES)
-                    if not data:
-                        raise EOFError
-                block, data = decompressor.decompress(data, CHUNK_BYTES), b""
-                if block:
-                    yield block, past
-            data = decompressor.unused_data
-            if len(data) < len(BZ2_MAGIC):
-                data += self._file.take(CHUNK_BYTES)
-            if stop is not None and not past:
-                boundary = self.position - len(data)
-                past = boundary == stop
-                if boundary > stop:
-                    raise FalseBoundaryError(f"{self.path}: no stream begins at byte {stop}")
 
     def _check_markup(self, start: bytes) -> None:
         head = start[:512].removeprefix(codecs.BOM_UTF8).lstrip()

@@ -157,7 +157,7 @@ def test_replaced_bytes_are_counted_whatever_the_blocks(tmp_path, monkeypatch, c
     path.write_bytes(content.replace(b"[[", b"\xe9\xef\xbf\xbd["))
     counts = set()
     for chunk in (7, 64, 1 << 18):
-        monkeypatch.setattr("alias_tables.sources.CHUNK_BYTES", chunk)
+        monkeypatch.setattr("alias_tables.packed.CHUNK_BYTES", chunk)
         with Source(path) as source:
             text = b"".join(source.chunks())
         counts.add((source.replaced, text.count("\ufffd".encode())))
