@@ -37,7 +37,7 @@ from mekb.scoring import ScoringConfig
 from training import checkpoint
 from training.contract import VectorRecommender
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 INDEX = "index.faiss"
 MARKS = (MANIFEST, INDEX)

@@ -21,14 +21,14 @@ from training.splits import cold_start_split
 
 ENTITY_ROWS_SQL = """
 with named as (
-    select entity_id, title from entities
+    select entity_id, title, kind from entities
     union all
-    select entity_id, title from custom_entities
+    select entity_id, title, kind from custom_entities
 ),
 held as (
     select entity_id, max(weight) as multiplier from item_entities group by entity_id
 )
-select held.entity_id, named.title, cast(held.multiplier as double) as multiplier
+select held.entity_id, named.title, named.kind, cast(held.multiplier as double) as multiplier
 from held join named on held.entity_id = named.entity_id
 order by held.entity_id
 """
@@ -97,6 +97,7 @@ def load_world(store: Store, domains: tuple[str, ...]) -> World:
         entities=EntityTable(
             entity_ids=entity_ids,
             titles=entities["title"].to_pylist(),
+            kinds=entities["kind"].to_pylist(),
             multipliers=entities["multiplier"].to_numpy(),
             n_users=np.zeros(len(entity_ids), dtype=np.int64),
             n_all=0,

@@ -18,6 +18,10 @@ from mekb.scoring import ScoringConfig, interest_weights, inverse_user_frequency
 
 SEPARATOR = " [SEP] "
 """BERT's separator between entities (paper 002, section 3.2.2)."""
+TASTE_WEIGHTS = {"wikidata": 0.3, "brand": 0.3, "category": 0.0, "product": 1.0, "keyword": 0.3}
+"""Weight of each kind in the numbers a taste map reads, in place of the paper's (1, 0.5, 0.3, 0.1): a model of
+what goes together gains most from the products themselves, a reader of titles from names. Ours, from fold 0 of
+Amazon-KG in both directions: NDCG@10 .1176 and .0949 with these, .1122 and .0902 with the paper's."""
 MAX_ENTITIES = 128
 """Entities kept in a text: 256 tokens hold at most 127 titles of one token and its separator."""
 
@@ -42,6 +46,8 @@ class EntityTable:
 
     entity_ids: npt.NDArray[np.uint32]
     titles: Sequence[str]
+    kinds: Sequence[str]
+    """One of `alias_tables.schema.KINDS` each."""
     multipliers: npt.NDArray[np.float64]
     n_users: npt.NDArray[np.int64]
     """Users of the training rows who have the entity (n_e)."""
@@ -60,6 +66,7 @@ class EntityTable:
             {
                 "entity_id": pa.array(self.entity_ids, pa.uint32()),
                 "title": pa.array(self.titles, pa.string()),
+                "kind": pa.array(self.kinds, pa.string()),
                 "multiplier": pa.array(self.multipliers, pa.float64()),
                 "n_users": pa.array(self.n_users, pa.int64()),
             }
@@ -71,6 +78,7 @@ class EntityTable:
         return cls(
             entity_ids=table["entity_id"].to_numpy(),
             titles=table["title"].to_pylist(),
+            kinds=table["kind"].to_pylist(),
             multipliers=table["multiplier"].to_numpy(),
             n_users=table["n_users"].to_numpy(),
             n_all=n_all,
@@ -119,6 +127,7 @@ class ProfileScorer:
         counted = EntityTable(
             entity_ids=entities.entity_ids,
             titles=entities.titles,
+            kinds=entities.kinds,
             multipliers=entities.multipliers,
             n_users=np.bincount(counts.indices, minlength=len(entities.titles)).astype(np.int64),
             n_all=int(np.count_nonzero(active)),
@@ -132,6 +141,21 @@ class ProfileScorer:
     def weights_of_counts(self, counts: csr_array) -> csr_array:
         """Return the MeKB of counts k, shape (users, entities); interests named directly count 1."""
         return interest_weights(counts, self.entities.multipliers, self.idf, self.config.k_star)
+
+    def interests(self, histories: Mapping[str, csr_array]) -> csr_array:
+        """Return the MeKBs of histories with the kinds weighed for the taste map: see `interests_of`."""
+        return self.interests_of(self.weights(histories))
+
+    def interests_of(self, weights: csr_array) -> csr_array:
+        """Return rows of weights with `TASTE_WEIGHTS` in place of the kinds' multipliers; not normalised."""
+        kinds = [TASTE_WEIGHTS[kind] for kind in self.entities.kinds]
+        factors = np.array(kinds) / np.where(
+            self.entities.multipliers > 0, self.entities.multipliers, 1
+        )
+        values = weights.data * factors[weights.indices]
+        interests = csr_array((values, weights.indices, weights.indptr), shape=weights.shape)
+        interests.eliminate_zeros()
+        return interests
 
     def texts(self, histories: Mapping[str, csr_array]) -> list[str]:
         """Return the profile text of each history; "" where nothing is known."""

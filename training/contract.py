@@ -45,6 +45,8 @@ class UserBatch:
     history: History
     """Domain -> (users, items of the domain)."""
     profiles: list[str] | None = None
+    interests: csr_array | None = None
+    """Shape (users, entities): the MeKBs as numbers (`ProfileSource.interests`)."""
 
     def __len__(self) -> int:
         return len(self.ids)

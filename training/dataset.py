@@ -29,6 +29,13 @@ class ProfileSource(Protocol):
         """
         ...
 
+    def interests(self, histories: History) -> csr_array:
+        """Return the same MeKBs as numbers: shape (users, entities), above 0 where the user has the entity.
+
+        Only the proportions within a row mean something; rows without any interest are empty.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Catalogue:

@@ -8,7 +8,7 @@ of a scorer that cannot tell items apart, and `n_covered` says how many were jud
 popularity fallback there puts it into the model. An item a judged user has no score for ranks last.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt32
 from scipy.sparse import csr_array
 
 from training.contract import Need, Recommender, UserBatch
-from training.dataset import Dataset, HeldOut, binary, counts, rows_of
+from training.dataset import Dataset, HeldOut, History, binary, counts, rows_of
 from training.errors import CannotJudgeError, DatasetError
 from training.metrics import Places, hit_rate, ndcg, places
 from training.schema import METRICS
@@ -197,8 +197,14 @@ def compare(first: Evaluation, second: Evaluation, measure: Measure, seed: int =
 def user_batch(data: Dataset, user_rows: Int64[np.ndarray, " batch"]) -> UserBatch:
     """Return users as a model sees them: their training rows of all domains, and the profiles of those."""
     history = {domain: matrix[user_rows] for domain, matrix in data.interactions.items()}
-    profiles = None if data.profiles is None else data.profiles.texts(history)
-    return UserBatch(data.user_ids[user_rows], history, profiles)
+    return with_profiles(data, data.user_ids[user_rows], history)
+
+
+def with_profiles(data: Dataset, ids: UInt32[np.ndarray, " batch"], history: History) -> UserBatch:
+    """Return users of given histories, with the profiles of just those histories."""
+    if data.profiles is None:
+        return UserBatch(ids, history)
+    return UserBatch(ids, history, data.profiles.texts(history), data.profiles.interests(history))
 
 
 def evaluate(
@@ -212,24 +218,55 @@ def evaluate(
             trained on another catalogue.
     """
     _check_items(model, data)
-    _check_held_out(data, held_out)
     _refuse_unmet_needs(model, data, held_out)
-    tables: list[pa.Table] = []
-    n_covered = 0
-    for part in _batches(len(held_out.user_rows), len(data.target_items)):
-        batch = user_batch(data, held_out.user_rows[part])
-        scores, covered = _judged(model, batch)
-        n_covered += int(covered.sum())
-        seen = binary(batch.history[data.target])
-        users = Users(batch.ids, binary(held_out.positives[part]), seen)
-        tables.extend(_table(model.name, protocol, scores, users) for protocol in protocols)
-    if n_covered == 0 and Need.PROFILE in model.needs:
+
+    def score(part: slice) -> Float32[np.ndarray, "part items"]:
+        users = user_batch(data, held_out.user_rows[part])
+        scores = np.array(model.score(users))
+        if Need.PROFILE in model.needs and users.profiles is not None:
+            scores[[not text for text in users.profiles]] = np.nan
+        return scores
+
+    found = evaluate_scores(model.name, score, data, held_out, protocols)
+    if found.n_covered == 0 and Need.PROFILE in model.needs:
         raise CannotJudgeError(
             f"{model.name} needs a profile: none of the {len(held_out.user_rows)} users has profile text"
         )
+    return found
+
+
+def evaluate_scores(
+    name: str,
+    score: Callable[[slice], Float32[np.ndarray, "part items"]],
+    data: Dataset,
+    held_out: HeldOut,
+    protocols: Sequence[Protocol],
+) -> Evaluation:
+    """Measure scores, wherever they come from, on the held-out users.
+
+    Args:
+        name: What to call them.
+        score: The scores of a part of the held-out users; a row of NaN where a user cannot be judged.
+        data: The training rows.
+        held_out: The users.
+        protocols: How to rank.
+
+    Raises:
+        DatasetError: a held-out positive is a training row, or a user has no positive.
+    """
+    _check_held_out(data, held_out)
+    tables: list[pa.Table] = []
+    n_covered = 0
+    for part in _batches(len(held_out.user_rows), len(data.target_items)):
+        scores, covered = _judged(score(part))
+        n_covered += int(covered.sum())
+        rows = held_out.user_rows[part]
+        seen = binary(data.interactions[data.target][rows])
+        users = Users(data.user_ids[rows], binary(held_out.positives[part]), seen)
+        tables.extend(_table(name, protocol, scores, users) for protocol in protocols)
     order = [(column, "ascending") for column in METRICS.names if column != "value"]
-    rows = pa.concat_tables(tables).sort_by(order)
-    return Evaluation(model.name, rows, len(held_out.user_rows), n_covered)
+    table = pa.concat_tables(tables).sort_by(order)
+    return Evaluation(name, table, len(held_out.user_rows), n_covered)
 
 
 def _batches(n_users: int, n_items: int) -> Iterator[slice]:
@@ -238,13 +275,10 @@ def _batches(n_users: int, n_items: int) -> Iterator[slice]:
 
 
 def _judged(
-    model: Recommender, batch: UserBatch
+    scores: Float32[np.ndarray, "users items"],
 ) -> tuple[Float32[np.ndarray, "users items"], Bool[np.ndarray, " users"]]:
     """Return scores without NaN, and which users were judged; the others have all items tied."""
-    scores = model.score(batch)
     covered = ~np.isnan(scores).all(axis=1)
-    if Need.PROFILE in model.needs and batch.profiles is not None:
-        covered &= np.array([bool(text) for text in batch.profiles], dtype=bool)
     known = np.where(np.isnan(scores), np.float32(-np.inf), scores)
     known[~covered] = 0.0
     return known, covered

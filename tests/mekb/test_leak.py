@@ -163,6 +163,10 @@ class LeakyProfiles:
         rows_ = [self.row_of[own.tobytes()] for own in histories["books"].toarray()]
         return self.scorer.texts({d: matrix[rows_] for d, matrix in self.everything.items()})
 
+    def interests(self, histories: History) -> csr_array:
+        """Return what an honest source would; the words are enough to leak."""
+        return self.scorer.interests(histories)
+
 
 class WordMatch(Recommender):
     """Scores an item by how often its title stands among the entities of the profile."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack
 
 from training.contract import UserBatch
 from training.dataset import Catalogue, Dataset, HeldOut, History
@@ -41,6 +41,10 @@ class TitleProfiles:
             )
             for row in range(n_rows)
         ]
+
+    def interests(self, histories: History) -> csr_array:
+        """Return one entity an item, of both domains side by side."""
+        return csr_array(hstack([histories[domain] for domain in sorted(histories)], format="csr"))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 from training.contract import UserBatch
 from training.dataset import Dataset, History, binary, counts, keep_entries, rows_of
 from training.embedme.config import ExampleMode
+from training.evaluate import with_profiles
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def example_users(data: Dataset, examples: Examples, part: slice) -> UserBatch:
     """Return the users of `examples[part]` as the model sees them while learning."""
     assert data.profiles is not None, "fit() refuses data without profiles"
     history = histories(data, examples, part)
-    return UserBatch(data.user_ids[examples.user_rows[part]], history, data.profiles.texts(history))
+    return with_profiles(data, data.user_ids[examples.user_rows[part]], history)
 
 
 def with_profile(profiles: Sequence[str]) -> Int64[np.ndarray, " kept"]:

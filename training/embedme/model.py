@@ -1,10 +1,11 @@
 """EmbedMe on the recommenders' contract (paper section 3.2).
 
-    score(u, i) = phi(u) . psi(i) + s log P(i)        eq. 8, and a popularity prior that may be switched off
+    score(u, i) = phi(u) . psi(i) + b tau(u) . V_i / (p_i + e)^0.7 + s log P(i)
 
-phi is the profile encoder, psi a table of item vectors, P the smoothed share of training positives. The
-prior is served as one more dimension, (phi, 1) . (psi, s log P), so an index of inner products needs
-nothing else. Learned by the full softmax over all items (eq. 9).
+The first term is eq. 8: phi is the profile encoder, psi a table of item vectors. The others go beyond the paper
+and may be switched off: tau is the user's taste as the MeKB's numbers tell it (`training.embedme.taste`), P the
+smoothed share of training positives. All of it is one inner product, (phi, tau, 1) . (psi, b V .., s log P), so an
+index needs nothing else. Learned by the full softmax over all items (eq. 9).
 """
 
 import hashlib
@@ -34,24 +35,29 @@ from training.embedme.examples import (
     n_source_positives,
     with_profile,
 )
+from training.embedme.taste import (
+    LearnedTaste,
+    TasteMap,
+    TasteSettings,
+    learn_taste,
+    training_tastes,
+    user_tastes,
+)
 from training.embedme.warm_start import warm_start
 from training.errors import CheckpointError, ConfigError, DatasetError
 from training.evaluate import evaluate
 from training.loop import Batch, fit_epochs, make_fabric
 
+TASTE_PREFIX = "taste_map."
+"""Before the names of the taste map's arrays among the model's."""
+
 
 class EpochBatches:
     """The batches of one epoch, each made when its turn comes."""
 
-    def __init__(
-        self, data: Dataset, examples: Examples, tokenizer: ProfileTokenizer, config: EmbedMeConfig
-    ) -> None:
-        self._data, self._examples, self._tokenizer, self._config = (
-            data,
-            examples,
-            tokenizer,
-            config,
-        )
+    def __init__(self, model: "EmbedMe", data: Dataset, examples: Examples) -> None:
+        self._data, self._examples, self._taste = data, examples, model.learned_taste
+        self._tokenizer, self._config = model.tokenizer, model.settings
         self.n_skipped = 0
         """Examples without profile text among the batches made so far."""
 
@@ -74,7 +80,12 @@ class EpochBatches:
         rows = pack(self._tokenizer.ids([texts[i] for i in kept]), self._config.max_tokens)
         labels = self._examples.labels[part][kept]
         items = torch.from_numpy(labels.indices.astype(np.int64))
-        return Batch((*rows, torch.from_numpy(rows_of(labels)), items), users.ids[kept])
+        user_rows = self._examples.user_rows[part][kept]
+        tastes = training_tastes(self._taste, user_rows, users, kept)
+        return Batch(
+            (*rows, torch.from_numpy(tastes), torch.from_numpy(rows_of(labels)), items),
+            users.ids[kept],
+        )
 
 
 class EmbedMeTask:
@@ -116,7 +127,7 @@ class EmbedMeTask:
         config = self._model.settings
         drawing = Drawing(config.examples, config.source_only_share, config.label_share)
         examples = draw_examples(self._data, drawing, np.random.default_rng([self._seed, epoch]))
-        self._epoch = EpochBatches(self._data, examples, self._model.tokenizer, config)
+        self._epoch = EpochBatches(self._model, self._data, examples)
         return self._epoch
 
     def validate(self) -> Mapping[str, float]:
@@ -147,6 +158,9 @@ class EmbedMe(VectorRecommender):
         self._language_model: LanguageModel | None = None
         self._module: DualEncoder | None = None
         self._tokenizer: ProfileTokenizer | None = None
+        self._taste: TasteMap | None = None
+        self.learned_taste: LearnedTaste | None = None
+        """Of the last fit; None without a taste map, and after `restore`."""
 
     @property
     def module(self) -> DualEncoder:
@@ -172,11 +186,17 @@ class EmbedMe(VectorRecommender):
             language_model = load_language_model(
                 self.settings.encoder, self.settings.hidden_dropout
             )
+            self._learn_taste(data, context)
             self._build(language_model, len(data.target_items))
         self.item_ids = data.target_items.item_ids
         n_liked = binary(data.interactions[data.target]).sum(axis=0)
         prior = log_prior(data, self.settings.prior_strength)
         self.module.log_prior.copy_(torch.from_numpy(prior))
+        if self.learned_taste is not None:
+            learned = self.learned_taste
+            self.module.set_item_tastes(
+                torch.from_numpy(learned.map.item_tastes), torch.from_numpy(learned.shares)
+            )
         self.module.to(device)
         warm = self._warm_start(data, context)
         task = EmbedMeTask(self, data, context.seed)
@@ -192,10 +212,20 @@ class EmbedMe(VectorRecommender):
             report.seconds, report.losses, report.validation, report.chosen_epoch, tuple(notes)
         )
 
+    def _learn_taste(self, data: Dataset, context: FitContext) -> None:
+        settings = self.settings
+        self.learned_taste = None
+        if settings.n_target_tastes:
+            sizes = TasteSettings(
+                settings.n_interest_tastes, settings.n_target_tastes, settings.taste_ridge
+            )
+            self.learned_taste = learn_taste(data, sizes, context.seed)
+        self._taste = None if self.learned_taste is None else self.learned_taste.map
+
     def _warm_start(self, data: Dataset, context: FitContext) -> FitReport | None:
         if not self.settings.head_epochs:
             return None
-        return warm_start(self.module, self.tokenizer, data, self.settings, context)
+        return warm_start(self.module, self.tokenizer, data, self.learned_taste, context)
 
     def _fine_tune(
         self, task: EmbedMeTask, warm: FitReport | None, context: FitContext
@@ -222,21 +252,26 @@ class EmbedMe(VectorRecommender):
 
     @override
     def item_vectors(self) -> Float32[np.ndarray, "items dim"]:
-        """Return (psi, s log P) of each item."""
+        """Return (psi, b V / (p + e)^0.7, s log P) of each item."""
         with torch.no_grad():
-            vectors = torch.cat([self.module.items, self.module.bias()[:, None]], dim=1)
+            vectors = torch.cat(
+                [self.module.items_with_tastes(), self.module.bias()[:, None]], dim=1
+            )
         return vectors.float().cpu().numpy()
 
     @override
     def user_vectors(self, users: UserBatch) -> Float32[np.ndarray, "users dim"]:
-        """Return (phi, 1) of each user; NaN where the profile is empty."""
+        """Return (phi, tau, 1) of each user; NaN where the profile is empty."""
         texts = users.profiles or [""] * len(users)
-        vectors = np.full((len(users), self.settings.embedding_size + 1), np.nan, dtype=np.float32)
+        size = self.settings.embedding_size
+        tastes = user_tastes(self._taste, users)
+        width = size + tastes.shape[1] + 1
+        vectors = np.full((len(users), width), np.nan, dtype=np.float32)
         kept = with_profile(texts)
+        vectors[kept, size:-1], vectors[kept, -1] = tastes[kept], 1.0
         for start in range(0, len(kept), self.settings.encode_batch_size):
             part = kept[start : start + self.settings.encode_batch_size]
-            vectors[part, :-1] = self._encode([texts[i] for i in part])
-            vectors[part, -1] = 1.0
+            vectors[part, :size] = self._encode([texts[i] for i in part])
         return vectors
 
     def _encode(self, texts: Sequence[str]) -> Float32[np.ndarray, "texts dim"]:
@@ -255,7 +290,12 @@ class EmbedMe(VectorRecommender):
         if item_ids is None:
             raise not_fitted(self)
         arrays = {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
-        return {**arrays, "item_ids": item_ids}
+        taste = {} if self._taste is None else self._taste.arrays()
+        return {
+            **arrays,
+            **{TASTE_PREFIX + name: value for name, value in taste.items()},
+            "item_ids": item_ids,
+        }
 
     @override
     def assets(self) -> Mapping[str, bytes]:
@@ -274,11 +314,18 @@ class EmbedMe(VectorRecommender):
         weights = dict(state)
         try:
             item_ids = weights.pop("item_ids")
+            self._taste = TasteMap.from_arrays(
+                {
+                    name.removeprefix(TASTE_PREFIX): np.array(weights.pop(name))
+                    for name in list(weights)
+                    if name.startswith(TASTE_PREFIX)
+                }
+            )
             with torch.random.fork_rng(devices=[]):
                 self._build(rebuild_language_model(assets), len(item_ids))
             tensors = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
             self.module.load_state_dict(tensors)
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, RuntimeError, TypeError) as error:
             line = " ".join(str(error).split())
             raise CheckpointError(f"the arrays are not those of this embedme: {line}") from error
         self.item_ids = np.array(item_ids, dtype=np.uint32)
@@ -291,7 +338,8 @@ class EmbedMe(VectorRecommender):
             )
         self._language_model = language_model
         self._tokenizer = ProfileTokenizer(language_model.tokenizer, self.settings.max_tokens)
-        self._module = DualEncoder(language_model, self.settings, n_items)
+        n_tastes = 0 if self._taste is None else self._taste.item_tastes.shape[1]
+        self._module = DualEncoder(language_model, self.settings, n_items, n_tastes)
 
 
 def _best_value(report: FitReport) -> float:

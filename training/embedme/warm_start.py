@@ -10,7 +10,6 @@ gradients of random items (linear probing, then fine-tuning: Kumar et al., ICLR 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,14 +18,15 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from typing_extensions import override
 
-from training.contract import FitContext, FitReport, Need, Progress, Recommender, UserBatch
+from training.contract import FitContext, FitReport, Progress
 from training.dataset import Dataset, rows_of
 from training.embedme.batch import PackedRows, ProfileTokenizer, pack
 from training.embedme.config import EmbedMeConfig
 from training.embedme.dual_encoder import DualEncoder
 from training.embedme.encoder import mean_by_sequence
 from training.embedme.examples import Drawing, draw_examples, example_users, with_profile
-from training.evaluate import Protocol, evaluate, user_batch
+from training.embedme.taste import LearnedTaste, TasteMap, training_tastes, user_tastes
+from training.evaluate import Protocol, evaluate_scores, user_batch
 from training.loop import Batch, LoopConfig, OptimizerName, fit_epochs
 
 Pooled = Float32[np.ndarray, "users hidden"]
@@ -36,23 +36,31 @@ def warm_start(
     module: DualEncoder,
     tokenizer: ProfileTokenizer,
     data: Dataset,
-    config: EmbedMeConfig,
+    taste: LearnedTaste | None,
     context: FitContext,
 ) -> FitReport:
-    """Train head, items and prior scale of `module` in place for `config.head_epochs`.
+    """Train head, items and the two scales of `module` in place for `head_epochs` of its settings.
+
+    Args:
+        module: Both towers.
+        tokenizer: Of profiles.
+        data: Training rows, and validation users.
+        taste: The taste map of the training rows, if there is one.
+        context: How to train.
 
     Raises:
         TrainingError: the loss became NaN or infinite.
     """
+    config = module.config
     pooler = FrozenPooler(module, tokenizer, config, context)
     views = [
-        _view(data, pooler, config, seed=(context.seed, view)) for view in range(config.head_views)
+        _view(data, pooler, taste, seed=(context.seed, view)) for view in range(config.head_views)
     ]
     pooled = np.concatenate([view.pooled for view in views])
     module.encoder.set_input_scale(
         torch.from_numpy(pooled.mean(axis=0)), torch.from_numpy(pooled.std(axis=0))
     )
-    task = HeadTask(module, data, views, pooler, config.head_batch_size)
+    task = HeadTask(module, data, views, pooler, None if taste is None else taste.map)
     loop = LoopConfig(
         epochs=config.head_epochs,
         batch_size=config.head_batch_size,
@@ -108,20 +116,23 @@ class _View:
     """Training users encoded once, with the labels their profiles leave out."""
 
     pooled: Pooled
+    tastes: Float32[np.ndarray, "users tastes"]
     labels: csr_array
     user_ids: np.ndarray
 
 
 def _view(
-    data: Dataset, pooler: FrozenPooler, config: EmbedMeConfig, seed: tuple[int, int]
+    data: Dataset, pooler: FrozenPooler, taste: LearnedTaste | None, seed: tuple[int, int]
 ) -> _View:
+    config = pooler.config
     drawing = Drawing(config.examples, config.source_only_share, config.label_share)
     examples = draw_examples(data, drawing, np.random.default_rng([*seed, 1]))
     users = example_users(data, examples, slice(0, len(examples)))
     texts = users.profiles or []
     kept = with_profile(texts)
     pooled = pooler.pool([texts[i] for i in kept], f"view {seed[1] + 1} of {config.head_views}")
-    return _View(pooled, examples.labels[kept], users.ids[kept])
+    tastes = training_tastes(taste, examples.user_rows[kept], users, kept)
+    return _View(pooled, tastes, examples.labels[kept], users.ids[kept])
 
 
 class Head(nn.Module):
@@ -129,23 +140,21 @@ class Head(nn.Module):
 
     def __init__(self, module: DualEncoder) -> None:
         super().__init__()
-        self.mlp, self.items, self.prior_scale = (
-            module.encoder.mlp,
-            module.items,
-            module.prior_scale,
-        )
+        self.mlp, self.items = module.encoder.mlp, module.items
+        self.prior_scale, self.taste_scale = module.prior_scale, module.taste_scale
         self._whole = (module,)  # in a tuple, so that the language model is no part of this module
 
     @override
     def forward(
         self,
         pooled: Float[Tensor, "users hidden"],
+        tastes: Float[Tensor, "users tastes"],
         label_users: Int64[Tensor, " labels"],
         label_items: Int64[Tensor, " labels"],
     ) -> Float[Tensor, ""]:
         """Return the mean loss of the users."""
         module = self._whole[0]
-        return module.loss(module.encoder.head(pooled), label_users, label_items)
+        return module.loss(module.encoder.head(pooled), tastes, label_users, label_items)
 
 
 class _Batches:
@@ -164,6 +173,7 @@ class _Batches:
             labels = self._view.labels[part]
             inputs = (
                 torch.from_numpy(self._view.pooled[part]),
+                torch.from_numpy(self._view.tastes[part]),
                 torch.from_numpy(rows_of(labels)),
                 torch.from_numpy(labels.indices.astype(np.int64)),
             )
@@ -182,17 +192,20 @@ class HeadTask:
         data: Dataset,
         views: Sequence[_View],
         pooler: FrozenPooler,
-        batch_size: int,
+        taste: TasteMap | None,
     ) -> None:
-        self._dual, self._data, self._views, self._batch_size = module, data, views, batch_size
+        self._dual, self._data, self._views = module, data, views
+        self._batch_size = pooler.config.head_batch_size
         self._module = Head(module)
         self._protocol: Protocol = pooler.config.validation_protocol
         self._seed = pooler.context.seed
-        self._valid: tuple[Pooled, np.ndarray] | None = None
+        self._valid: tuple[Pooled, Float32[np.ndarray, "users tastes"], np.ndarray] | None = None
         if data.valid is not None and len(data.valid.user_rows):
-            texts = user_batch(data, data.valid.user_rows).profiles or []
+            users = user_batch(data, data.valid.user_rows)
+            texts = users.profiles or []
             kept = with_profile(texts)
-            self._valid = (pooler.pool([texts[i] for i in kept], "validation users"), kept)
+            pooled = pooler.pool([texts[i] for i in kept], "validation users")
+            self._valid = (pooled, user_tastes(taste, users)[kept], kept)
 
     @property
     def module(self) -> nn.Module:
@@ -208,49 +221,19 @@ class HeadTask:
         """Return NDCG@10 and HR@10 on the validation users."""
         if self._valid is None or self._data.valid is None:
             return {}
-        pooled, kept = self._valid
+        pooled, tastes, kept = self._valid
         scores = np.full(
             (len(self._data.valid.user_rows), len(self._dual.items)), np.nan, np.float32
         )
         with torch.inference_mode():
             device = self._dual.items.device
-            users = self._dual.encoder.head(torch.from_numpy(pooled).to(device))
-            scores[kept] = (users @ self._dual.items.T + self._dual.bias()).cpu().numpy()
-        found = evaluate(_Given(scores), self._data, self._data.valid, [self._protocol]).summary()
+            texts = self._dual.encoder.head(torch.from_numpy(pooled).to(device))
+            users = self._dual.users_with_tastes(texts, torch.from_numpy(tastes).to(device))
+            logits = users @ self._dual.items_with_tastes().T + self._dual.bias()
+            scores[kept] = logits.cpu().numpy()
+        found = evaluate_scores(
+            "warm start", lambda part: scores[part], self._data, self._data.valid, [self._protocol]
+        ).summary()
         return {
             f"{metric}@10": found[f"{self._protocol.name}/{metric}@10"] for metric in ("ndcg", "hr")
         }
-
-
-class _Given(Recommender):
-    """Scores that were worked out already, so that one evaluation serves all."""
-
-    name: ClassVar[str] = "embedme"
-    paper: ClassVar[str] = ""
-    needs: ClassVar[frozenset[Need]] = frozenset()
-    config_type = EmbedMeConfig
-
-    def __init__(self, scores: Float32[np.ndarray, "users items"]) -> None:
-        super().__init__(EmbedMeConfig())
-        self._scores, self._done = scores, 0
-
-    @override
-    def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
-        """Return the next rows."""
-        start, self._done = self._done, self._done + len(users)
-        return self._scores[start : self._done]
-
-    @override
-    def fit(self, data: Dataset, context: FitContext) -> FitReport:
-        """Nothing is learned."""
-        raise NotImplementedError
-
-    @override
-    def state(self) -> Mapping[str, np.ndarray]:
-        """Nothing was learned."""
-        raise NotImplementedError
-
-    @override
-    def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
-        """Nothing was learned."""
-        raise NotImplementedError

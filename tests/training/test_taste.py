@@ -1,0 +1,107 @@
+"""The taste map against kernel ridge written again, and in a world where what is right is known."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from training.embedme.taste import (
+    TasteSettings,
+    cross_fitted,
+    fit_map,
+    learn_spaces,
+    unit_rows,
+)
+
+SETTINGS = TasteSettings(n_interest_tastes=3, n_target_tastes=2, ridge=0.7)
+
+
+@pytest.fixture
+def users() -> tuple[csr_array, csr_array]:
+    """Interests and likes of forty users, at random."""
+    rng = np.random.default_rng(3)
+    interests = rng.random((40, 12)) * (rng.random((40, 12)) < 0.4)
+    liked = (rng.random((40, 9)) < 0.3).astype(np.float32)
+    return csr_array(interests), csr_array(liked)
+
+
+def features(interests: csr_array, basis: np.ndarray) -> np.ndarray:
+    x = interests.toarray()
+    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    z = x @ basis
+    return np.hstack([x, z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)])
+
+
+def test_the_spaces_are_the_right_singular_vectors(users):
+    interests, liked = users
+    spaces = learn_spaces(interests, liked, SETTINGS)
+    for vectors, matrix in (
+        (spaces.interest_basis, unit_rows(interests).toarray()),
+        (spaces.item_tastes, liked.toarray()),
+    ):
+        expected = np.linalg.svd(matrix)[2][: vectors.shape[1]].T
+        assert np.abs(expected.T @ vectors).round(6).tolist() == np.eye(vectors.shape[1]).tolist()
+        assert (vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])] > 0).all()
+
+
+def test_the_map_equals_kernel_ridge_in_the_dual(users):
+    interests, liked = users
+    spaces = learn_spaces(interests, liked, SETTINGS)
+    found = fit_map(spaces, interests[:30], liked[:30], SETTINGS).user_tastes(interests[30:])
+    own, others = (
+        features(rows, spaces.interest_basis) for rows in (interests[:30], interests[30:])
+    )
+    likes = liked[:30].toarray()
+    wanted = (likes - likes.mean(axis=0)) @ spaces.item_tastes
+    dual = np.linalg.solve(own @ own.T + SETTINGS.ridge * np.eye(30), wanted)
+    np.testing.assert_allclose(found, others @ own.T @ dual, atol=1e-5)
+
+
+def test_a_user_without_interests_has_no_taste(users):
+    interests, liked = users
+    fitted = fit_map(learn_spaces(interests, liked, SETTINGS), interests, liked, SETTINGS)
+    nothing = csr_array((2, interests.shape[1]), dtype=np.float64)
+    assert fitted.user_tastes(nothing).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_scale_and_batch_of_interests_do_not_matter(users):
+    interests, liked = users
+    fitted = fit_map(learn_spaces(interests, liked, SETTINGS), interests, liked, SETTINGS)
+    whole = fitted.user_tastes(interests)
+    np.testing.assert_allclose(fitted.user_tastes(interests * 7.0), whole, atol=1e-12)
+    np.testing.assert_allclose(fitted.user_tastes(interests[5:6]), whole[5:6], atol=1e-12)
+
+
+def test_cross_fitted_maps_never_saw_the_users_of_their_fold(users):
+    interests, liked = users
+    spaces = learn_spaces(interests, liked, SETTINGS)
+    folds = np.arange(40) % 4
+    maps = cross_fitted(spaces, interests, liked, SETTINGS, folds)
+    changed = liked.toarray()
+    changed[folds == 2] = 1 - changed[folds == 2]
+    again = cross_fitted(spaces, interests, csr_array(changed), SETTINGS, folds)
+    assert np.array_equal(maps[2].from_interests, again[2].from_interests)
+    assert not np.allclose(maps[1].from_interests, again[1].from_interests)
+
+
+def test_an_empty_target_gives_a_map_of_no_dimensions(users):
+    interests, _ = users
+    nothing = csr_array((40, 9), dtype=np.float32)
+    spaces = learn_spaces(interests, nothing, SETTINGS)
+    fitted = fit_map(spaces, interests, nothing, SETTINGS)
+    assert fitted.user_tastes(interests).shape == (40, 0)
+
+
+def test_source_only_and_target_only_people_teach_the_map_what_goes_together():
+    """Entities 0, 1 go together, and so do items 0, 1: each is known from people of one domain only."""
+    source_only = np.repeat([[1, 1, 0, 0], [0, 0, 1, 1]], 30, axis=0)
+    target_only = np.repeat([[1, 1, 0, 0], [0, 0, 1, 1]], 30, axis=0)
+    both = ([[1, 0, 0, 0], [0, 0, 1, 0]], [[1, 0, 0, 0], [0, 0, 1, 0]])
+    interests = csr_array(np.vstack([source_only, np.zeros((60, 4)), both[0]]).astype(float))
+    liked = csr_array(np.vstack([np.zeros((60, 4)), target_only, both[1]]).astype(np.float32))
+    settings = TasteSettings(n_interest_tastes=2, n_target_tastes=2, ridge=0.1)
+    spaces = learn_spaces(interests, liked, settings)
+    fitted = fit_map(spaces, interests[-2:], liked[-2:], settings)
+    newcomer = csr_array(np.array([[0.0, 1.0, 0.0, 0.0]]))
+    scores = (fitted.user_tastes(newcomer) @ fitted.item_tastes.T).ravel()
+    assert scores[1] > 0 > scores[3]
+    assert scores[0] == pytest.approx(scores[1], rel=0.05)
