@@ -244,6 +244,7 @@ def _encode(bundle: Bundle, weights: csr_array) -> npt.NDArray[np.float32]:
             n_rows, {domain: len(items.names) for domain, items in bundle.items.items()}
         ),
         profiles=bundle.profiles.texts_of(weights),
+        interests=bundle.profiles.interests_of(weights),
     )
     return np.ascontiguousarray(bundle.model.user_vectors(batch))
 
