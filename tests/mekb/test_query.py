@@ -11,7 +11,7 @@ from mekb import api
 from mekb.errors import UnknownError
 from mekb.explain import MAX_INTERESTS, MIN_CONTRIBUTION
 from mekb.interests import liked_items
-from mekb.profile import SEPARATOR
+from mekb.profile import SEPARATOR, TASTE_WEIGHTS
 from mekb.query import answer, history_of, weights_of_interests
 from mekb.scoring import smoothed_frequency
 from mekb.store import Store
@@ -61,7 +61,11 @@ def scores_by_hand(bundle, weights):
     ordered = sorted(weights, key=lambda entity: (-weights[entity], entity))
     sizes = {domain: len(items.names) for domain, items in bundle.items.items()}
     text = SEPARATOR.join(titles[entity] for entity in ordered)
-    batch = UserBatch(np.zeros(1, np.uint32), empty_history(1, sizes), [text])
+    table, interests = bundle.profiles.entities, np.zeros((1, len(titles)))
+    for entity, weight in weights.items():
+        factor = TASTE_WEIGHTS[table.kinds[entity]] / table.multipliers[entity]
+        interests[0, entity] = weight * factor
+    batch = UserBatch(np.zeros(1, np.uint32), empty_history(1, sizes), [text], csr_array(interests))
     return (bundle.model.user_vectors(batch) @ bundle.model.item_vectors().T)[0]
 
 
