@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from mekb.cli.options import (
     SetOption,
     StoreArgument,
 )
+
+if TYPE_CHECKING:
+    from mekb.sources import LinkCoverage
 
 app = typer.Typer(no_args_is_help=True, help="Import items and interactions; describe them.")
 
@@ -88,6 +91,9 @@ def _column_setting(assignment: str) -> str:
 def describe(store: StoreArgument, format: FormatOption = Format.TABLE) -> None:
     """Show what a store holds: users, items, overlaps, link coverage, and what to worry about.
 
+    After linking also, by domain: items with an entity, mentions in doubt, who found them, the most frequent
+    entities and surfaces (bad links show here), and the entities that domains share.
+
     Example: mekb data describe my.duckdb
     """
     from mekb import api
@@ -99,8 +105,27 @@ def describe(store: StoreArgument, format: FormatOption = Format.TABLE) -> None:
         return
     print_rows([domain.model_dump() for domain in found.domains], format, title="Domains")
     print_rows([overlap.model_dump() for overlap in found.overlaps], format, title="Shared users")
-    if found.top_entities:
-        top = [entity.model_dump() for entity in found.top_entities]
-        print_rows(top, format, title="Most frequent entities")
+    if found.links:
+        _print_links(found.links)
     for warning in found.warnings:
         print_line(f"! {warning}")
+
+
+def _print_links(links: "LinkCoverage") -> None:
+    """Print the coverage by domain, the shared entities, and what is most frequent."""
+    from mekb.cli.output import print_rows
+
+    left_out = {"top_entities", "top_surfaces", "detectors"}
+    rows = [
+        domain.model_dump(exclude=left_out)
+        | {"found by": ", ".join(f"{name} {share:.0%}" for name, share in domain.detectors.items())}
+        for domain in links.domains
+    ]
+    print_rows(rows, Format.TABLE, title="Links")
+    shared = [overlap.model_dump() for overlap in links.overlaps]
+    print_rows(shared, Format.TABLE, title="Shared entities")
+    for domain in links.domains:
+        entities = [entity.model_dump() for entity in domain.top_entities]
+        print_rows(entities, Format.TABLE, title=f"{domain.domain}: most frequent entities")
+        surfaces = [surface.model_dump() for surface in domain.top_surfaces]
+        print_rows(surfaces, Format.TABLE, title=f"{domain.domain}: most frequent surfaces")

@@ -1,22 +1,26 @@
 """What a store's data holds, before anything is trained on it: counts, overlaps, coverage, verdicts.
 
 The overlap ratio of two domains is OR(X, Y) = |Ux and Uy| / |Ux| (paper 002, appendix A), with Ux the
-users with an interaction in X. Entities are described where the table `item_entities` exists.
+users with an interaction in X. Links are described (`mekb.sources.links`) where the table `item_entities` exists.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
 from mekb.errors import SourceError
+from mekb.sources.links import EntityCount, LinkCoverage, describe_links
+from mekb.sources.query import query_rows
 
-N_TOP_ENTITIES = 10
 FEW_SHARED_USERS = 100
 """Fewer test users than this leave a ranking metric's interval wider than most differences."""
 LOW_LINK_SHARE = 0.5
 LOW_TEXT_SHARE = 0.5
+HIGH_SURFACE_SHARE = 0.05
+"""One name in more than one of twenty items is more often a word of the shop than a name."""
+MANY_ITEMS = 20
 FEW_PER_USER = 5
 """The least number of positives of a user in the paper's data (002, appendix A)."""
 
@@ -64,19 +68,6 @@ left join users_of using (domain)
 order by domain
 """
 
-LINKS_SQL = """
-with linked as (
-    select item_id, count(*) as n_entities from item_entities group by item_id
-)
-select
-    domain,
-    avg(cast(n_entities is not null as integer)) as linked_share,
-    avg(coalesce(n_entities, 0)) as entities_per_item
-from items
-left join linked using (item_id)
-group by domain
-"""
-
 OVERLAPS_SQL = """
 with seen as (
     select distinct domain, user_id from interactions join items using (item_id)
@@ -105,22 +96,6 @@ left join pairs on pairs.domain = one.domain and pairs.other = other.domain
 order by one.domain, other.domain
 """
 
-TOP_ENTITIES_SQL = """
-select entity_id, count(*) as n_items
-from item_entities
-group by entity_id
-order by n_items desc, entity_id
-limit $limit
-"""
-
-LABELS_SQL = """
-select entity_id, label from entities where entity_id in (select unnest($ids))
-"""
-
-CUSTOM_LABELS_SQL = """
-select entity_id, label from custom_entities where entity_id in (select unnest($ids))
-"""
-
 TABLES_SQL = """
 select table_name from information_schema.tables
 where table_catalog in (current_database(), 'temp') and table_schema = current_schema()
@@ -143,7 +118,7 @@ class DomainSummary(BaseModel):
     titled_share: float
     text_share: float
     linked_share: float | None = None
-    """Items with at least one entity; None before linking."""
+    """Items with at least one entity of whatever kind; None before linking."""
     entities_per_item: float | None = None
 
 
@@ -160,16 +135,6 @@ class DomainOverlap(BaseModel):
     share_of_other: float
 
 
-class EntityCount(BaseModel):
-    """An entity and how many items hold it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    entity_id: int
-    label: str
-    n_items: int
-
-
 class Description(BaseModel):
     """The data in numbers, and what follows from them."""
 
@@ -183,6 +148,8 @@ class Description(BaseModel):
     n_mentions: int | None = None
     """None before linking."""
     top_entities: tuple[EntityCount, ...] = ()
+    links: LinkCoverage | None = None
+    """What the items were linked to; None before linking."""
     warnings: tuple[str, ...] = ()
     """One sentence each: what was seen, and what it means for training."""
 
@@ -197,13 +164,19 @@ def describe(connection: duckdb.DuckDBPyConnection) -> Description:
     missing = [name for name in ("items", "users", "interactions") if name not in tables]
     if missing:
         raise SourceError(f"no table {', '.join(missing)}; import data before describing it")
-    is_linked = "item_entities" in tables
-    links = {row.pop("domain"): row for row in _rows(connection, LINKS_SQL)} if is_linked else {}
+    links = describe_links(connection, tables) if "item_entities" in tables else None
+    linked: dict[str, dict[str, Any]] = {
+        domain.domain: {
+            "linked_share": domain.any_share,
+            "entities_per_item": domain.any_per_item,
+        }
+        for domain in (links.domains if links else ())
+    }
     domains = tuple(
-        DomainSummary(**row, **links.get(row["domain"], {}))
-        for row in _rows(connection, DOMAINS_SQL)
+        DomainSummary(**row, **linked.get(row["domain"], {}))
+        for row in query_rows(connection, DOMAINS_SQL)
     )
-    overlaps = tuple(DomainOverlap(**row) for row in _rows(connection, OVERLAPS_SQL))
+    overlaps = tuple(DomainOverlap(**row) for row in query_rows(connection, OVERLAPS_SQL))
     return Description(
         n_users=_count(connection, "select count(*) from users"),
         n_items=_count(connection, "select count(*) from items"),
@@ -213,18 +186,14 @@ def describe(connection: duckdb.DuckDBPyConnection) -> Description:
         n_mentions=_count(connection, "select count(*) from mentions")
         if "mentions" in tables
         else None,
-        top_entities=_top_entities(connection, tables) if is_linked else (),
-        warnings=(*_domain_warnings(domains), *_overlap_warnings(domains, overlaps)),
+        top_entities=links.top_entities if links else (),
+        links=links,
+        warnings=(
+            *_domain_warnings(domains),
+            *_overlap_warnings(domains, overlaps),
+            *(_link_warnings(links) if links else ()),
+        ),
     )
-
-
-def _rows(
-    connection: duckdb.DuckDBPyConnection, query: str, params: Mapping[str, object] | None = None
-) -> list[dict[str, Any]]:
-    """Return a result as one dictionary a row."""
-    result = connection.execute(query, dict(params or {}))
-    names = [column[0] for column in result.description]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -232,22 +201,6 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     row = connection.execute(query).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _top_entities(
-    connection: duckdb.DuckDBPyConnection, tables: set[str]
-) -> tuple[EntityCount, ...]:
-    """Return the entities of most items, with their labels where a table has them."""
-    top = _rows(connection, TOP_ENTITIES_SQL, {"limit": N_TOP_ENTITIES})
-    ids = {"ids": [row["entity_id"] for row in top]}
-    labels: dict[int, str] = {}
-    for table, query in (("custom_entities", CUSTOM_LABELS_SQL), ("entities", LABELS_SQL)):
-        if table in tables:
-            labels |= {row["entity_id"]: row["label"] for row in _rows(connection, query, ids)}
-    return tuple(
-        EntityCount(**row, label=labels.get(row["entity_id"], f"entity {row['entity_id']}"))
-        for row in top
-    )
 
 
 def _domain_warnings(domains: Sequence[DomainSummary]) -> list[str]:
@@ -273,11 +226,6 @@ def _domain_warnings(domains: Sequence[DomainSummary]) -> list[str]:
                 f"{name}: only {domain.text_share:.0%} of the items have text beside the title;"
                 " most entities will come from titles"
             )
-        if domain.linked_share is not None and domain.linked_share < LOW_LINK_SHARE:
-            found.append(
-                f"{name}: only {domain.linked_share:.0%} of the items have an entity; the others add"
-                " nothing to a profile: a larger alias table, brands or categories would help"
-            )
     return found
 
 
@@ -301,4 +249,28 @@ def _overlap_warnings(
                 f"only {pair.n_shared:,} users in both {both}: cross-domain metrics will have wide"
                 " intervals; read differences with care"
             )
+    return found
+
+
+def _link_warnings(links: LinkCoverage) -> list[str]:
+    """Judge what linking found, by the entities of the alias table."""
+    found = [
+        f"{domain.domain}: only {domain.linked_share:.0%} of the items have an entity of the alias table;"
+        " the others add nothing to a profile but what they name themselves: a larger alias table, brands or"
+        " categories would help"
+        for domain in links.domains
+        if domain.linked_share < LOW_LINK_SHARE
+    ]
+    found += [
+        f"{domain.domain}: '{top.surface}' makes {top.n_items / domain.n_items:.0%} of the items name"
+        f" {top.label}; look at some of them, and at link.stop_phrases if it is wrong"
+        for domain in links.domains
+        for top in domain.top_surfaces
+        if top.n_items >= MANY_ITEMS and top.n_items > HIGH_SURFACE_SHARE * domain.n_items
+    ]
+    found += [
+        f"{pair.domain} and {pair.other} have no entity in common: profiles of one say nothing of the other"
+        for pair in links.overlaps
+        if not pair.n_shared
+    ]
     return found
