@@ -176,8 +176,8 @@ def user_parts(store: Store, rows_per_part: int | None = None) -> list[tuple[int
             parts.append((first, last_id))
             first, n_rows = last_id + 1, 0
     if n_rows or not parts:
-        parts.append((first, ALL_USERS[1]))
-    return parts
+        return [*parts, (first, ALL_USERS[1])]
+    return [*parts[:-1], (parts[-1][0], ALL_USERS[1])]
 
 
 def _rows_per_part(store: Store) -> int:
