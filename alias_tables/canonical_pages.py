@@ -62,8 +62,6 @@ _MEANING = MappingProxyType(
     }
 )
 _LINE_FEED, _SPACE = 0x0A, 0x20
-_NON_CHARACTERS = ("\ufffe", "\uffff")
-_NON_CHARACTER_BYTES = tuple(character.encode() for character in _NON_CHARACTERS)
 
 
 def look_over(chunk: bytes) -> tuple[int, bool]:
@@ -106,20 +104,20 @@ class CanonicalPages:
         if not plain and not look_over(data[start:stop])[1]:
             return None
         try:
-            page = self._page(head, data[begin:end])
+            page = self._page(head, memoryview(data)[begin:end])
         except KeyError:  # a reference that MediaWiki does not write
             return None
         return None if page is None else (page, stop)
 
-    def _page(self, head: re.Match[bytes], raw_text: bytes) -> Page | None:
+    def _page(self, head: re.Match[bytes], raw_text: memoryview) -> Page | None:
         whole, (title, namespace, page_id, redirect, revision_id, model) = head[0], head.groups()
         text = _characters(raw_text)
-        if not text.isascii() and any(character in text for character in _NON_CHARACTERS):
+        if "\ufffe" in text or "\uffff" in text:  # valid UTF-8, but no XML
             return None
-        if not whole.isascii() and any(character in whole for character in _NON_CHARACTER_BYTES):
+        if not whole.isascii() and (b"\xef\xbf\xbe" in whole or b"\xef\xbf\xbf" in whole):
             return None
         if b"&" in whole:
-            _characters(whole)
+            _characters(whole)  # raises for any reference that is not one of ours
         too_long = len(text) > self._max_chars
         return Page(
             _characters(title),
@@ -134,10 +132,8 @@ class CanonicalPages:
         )
 
 
-def _characters(raw: bytes) -> str:
+def _characters(raw: bytes | memoryview) -> str:
     """Return the text that bytes of XML stand for; KeyError for an unknown reference."""
     parts = _REFERENCE.split(raw)
-    if len(parts) > 1:
-        parts[1::2] = map(_MEANING.__getitem__, parts[1::2])
-        raw = b"".join(parts)
-    return raw.decode()
+    parts[1::2] = map(_MEANING.__getitem__, parts[1::2])
+    return b"".join(parts).decode()

@@ -50,6 +50,7 @@ class DumpReader:
         self._searching = site is not None
         self._between_pages = False
         self._held = b""
+        self._recent = b""
         self._plain = True
         self._n_lines = 0
         self.damaged = 0
@@ -130,10 +131,12 @@ class DumpReader:
 
     def _parse(self, data: bytes, start: int, stop: int) -> int:
         """Give bytes to the XML parser; return how far it came: up to the damage, if there is any."""
+        piece = data[start:stop]
         try:
-            self._export.feed(data[start:stop])
+            self._export.feed(piece)
         except (expat.ExpatError, PageInPageError) as error:
-            position = start + self._export.error_offset
+            offset = self._export.error_offset
+            position = start + max(offset, 0)
             if not self._skip:
                 line = self._n_lines - data.count(b"\n", position) + 1
                 raise DumpError(
@@ -141,8 +144,14 @@ class DumpReader:
                     " bytes read; fetch the dump again, or skip damaged pages"
                 ) from error
             self.damaged += 1
-            self._searching = True
+            begun = self._recent[offset:] if offset < 0 else b""
+            if begun and (begun + piece).startswith(PAGE_START):  # the piece before ends in `<pa`
+                self._export.restart()
+                self._export.feed(begun)
+            else:
+                self._searching = True
             return position
+        self._recent = (self._recent + piece)[1 - len(PAGE_START) :]
         return stop
 
     def _finish(self) -> None:

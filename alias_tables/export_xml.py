@@ -108,9 +108,9 @@ class ExportParser:
 
     @property
     def error_offset(self) -> int:
-        """Where in the last piece the error stands; 0 if it began before."""
+        """Where in the last piece the error stands; negative if it began before."""
         at = self._parser.CurrentByteIndex if self._error_at is None else self._error_at
-        return max(at - self._piece_start, 0)
+        return at - self._piece_start
 
     def finish(self, *, close_root: bool) -> None:
         """End the document; with `close_root` as if its last end tag were there.

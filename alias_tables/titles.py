@@ -26,6 +26,8 @@ _ILLEGAL = re.compile(
     "[\x00-\x1f\x7f<>\\[\\]{}|\ufffd\ud800-\udfff]"
     "|%[0-9A-Fa-f]{2}|&(?:#\\d+|#[xX][0-9a-fA-F]+|[A-Za-z0-9\x80-\uffff]+);|~~~"
 )
+_HARMLESS = re.compile("[^\x00-\x1f\x7f<>\\[\\]{}|\ufffd\ud800-\udfff%&~]*+")
+"""Most titles; the others are searched for what is illegal."""
 _RELATIVE = re.compile(r"\.{1,2}$|\.{1,2}/|.*/\.{1,2}(?:/|$)", re.DOTALL)
 _GEORGIAN = ("\u10d0", "\u10ff")
 
@@ -58,15 +60,19 @@ def raise_first_letter(title: str, language: str = "en") -> str:
 
 def clean_title(raw: str) -> str:
     """Return the text with MediaWiki's spaces and underscores collapsed, direction marks out, in NFC."""
-    text = raw if raw.isascii() else unicodedata.normalize("NFC", _BIDI.sub("", raw))
-    return _SPACE.sub(" ", text).strip(" ")
+    if raw.isascii():
+        text = raw.replace("_", " ")
+        return _SPACE.sub(" ", text).strip(" ") if "  " in text else text.strip(" ")
+    return _SPACE.sub(" ", unicodedata.normalize("NFC", _BIDI.sub("", raw))).strip(" ")
 
 
 def is_valid(title: str) -> bool:
     """Say whether a cleaned title may name a page."""
     if not title or len(title) > MAX_TITLE_BYTES or title.startswith(":"):
         return False
-    if _ILLEGAL.search(title) or _RELATIVE.match(title):
+    if not _HARMLESS.fullmatch(title) and _ILLEGAL.search(title):
+        return False
+    if "." in title and _RELATIVE.match(title):
         return False
     return title.isascii() or len(title.encode()) <= MAX_TITLE_BYTES
 
@@ -127,10 +133,21 @@ class LinkTargets:
         prefix, colon, rest = page.partition(":")
         if not colon or not rest:
             return None
-        prefix = prefix.strip(" ").casefold()
+        return self._space(prefix.strip(" "))
+
+    def _space(self, prefix: str) -> Reason | None:
+        prefix = prefix.casefold()
         if self._namespaces.get(prefix, 0) != 0:
             return Reason.OTHER_NAMESPACE
         return Reason.INTERWIKI if prefix in INTERWIKI_PREFIXES else None
+
+    def leads_elsewhere(self, raw: str) -> Reason | None:
+        """Return why a target is no article, if its first characters tell; None: `read` must say.
+
+        Most prefixes are written as they are known, and no cleaning of what follows can change that.
+        """
+        prefix, _, rest = raw.partition(":")
+        return self._space(prefix) if rest[:1].isalnum() else None
 
     def is_elsewhere(self, raw: str) -> bool:
         """Say whether a raw target leads to a file, a category, another namespace or another wiki."""

@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alias_tables import wikitext
+from alias_tables.brackets import MAX_SIMPLE_CHARS
 from alias_tables.config import AliasConfig
 from alias_tables.plain_text import first_sentence, plain_text
 from alias_tables.reasons import Reason
 from alias_tables.site import Site
+from alias_tables.surface import exact_key
+from alias_tables.titles import clean_title, is_valid
 from alias_tables.wikitext import LinkReader, clean_label, list_links, mask
 
 READER = LinkReader(Site(), AliasConfig())
@@ -246,6 +249,96 @@ def test_any_text_gives_links_whose_offsets_hold_them(text):
     plain_text(text, READER.targets.is_elsewhere)
 
 
+def same_links(reader: LinkReader, text: str) -> bool:
+    """Say whether the quick way finds what the exact one finds."""
+    scan, names = reader.scan(text), reader.names(text)
+    outside_only = not reader._config.links_in_templates
+    pairs = [
+        (link.surface, link.target)
+        for link in scan.links
+        if not (outside_only and link.in_template)
+    ]
+    return (
+        sorted(names.pairs) == sorted(pairs)
+        and names.rejected == scan.rejected
+        and names.n_in_templates == sum(link.in_template for link in scan.links)
+    )
+
+
+READERS = [
+    READER,
+    LinkReader(Site(first_letter=False), AliasConfig(links_in_templates=False)),
+    LinkReader(Site(language="tr"), AliasConfig(max_label_chars=3, max_link_depth=2)),
+    LinkReader(Site(language="zh", local_namespaces={"分类": 14}), AliasConfig(max_link_depth=1)),
+]
+LINKISH = st.recursive(
+    st.text("aIiİßé東 _.:#%&/|'<>[]{}-\u2013", max_size=6)
+    | st.sampled_from(
+        [
+            "<!-- x -->",
+            "<!--[[a]]-->",
+            "<nowiki>[[",
+            "</nowiki>",
+            "Category:A",
+            "wikt:a",
+            "\n",
+            "''",
+            "&amp;",
+            "%41",
+            "&nbsp;",
+            "<ref>",
+            "a" * 90,
+            "é" * 90,
+            "  ",
+            "..",
+            "~~~",
+            "\u0301",
+            "\u200e",
+        ]
+    ),
+    lambda inner: st.one_of(
+        st.builds("[[{}]]{}".format, inner, st.sampled_from(["", "s", "é", "]"])),
+        st.builds("[[{}|{}]]".format, inner, inner),
+        st.builds("{{{{{}|{}}}}}".format, inner, inner),
+        st.lists(inner, min_size=2, max_size=4).map("".join),
+    ),
+    max_leaves=12,
+)
+
+
+@given(FRAGMENTS | LINKISH, st.sampled_from(READERS))
+@settings(max_examples=1000, deadline=None)
+def test_names_are_those_of_the_exact_scan(text, reader):
+    assert same_links(reader, text)
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param(row[1], id=f"case_{row[0]}") for row in SYNTAX] + ["[[A|[b]]]]]]"]
+)
+def test_names_of_the_cases_are_those_of_the_exact_scan(text):
+    for reader in READERS:
+        assert same_links(reader, text)
+        assert same_links(reader, f"{{{{x|{text}}}}} [[{text}]] {text}")
+
+
+def test_characters_taken_as_they_are_stay_as_they_are():
+    """What the pattern of simple links takes is its own key, beside any of its neighbours."""
+    simple = [
+        chr(code)
+        for code in range(0x10000)
+        if READER._pattern.fullmatch(f"[[A{chr(code)}|{chr(code)}a]]")
+    ]
+    simple = [sign for sign in simple if READER._pattern.fullmatch(f"[[A{sign}]]")[1]]
+    assert len(simple) > 30_000
+    for sign in simple:
+        for text in (f"e{sign}", f"{sign}e", f"ᄀ{sign}", f"か{sign}", f"{sign}{sign}"):
+            assert exact_key(text) == text or sign == " "
+        title = f"{'x' * 5}{sign}x"
+        assert clean_title(title) == title or sign == " "
+        assert is_valid(title)
+    assert len(max(simple).encode()) * MAX_SIMPLE_CHARS <= 255
+
+
 @given(FRAGMENTS)
 @settings(max_examples=200, deadline=None)
 def test_a_page_in_a_comment_has_no_links(text):
@@ -267,6 +360,7 @@ def traced_lines(text: str) -> int:
     settrace(start)
     try:
         LinkReader(Site(), AliasConfig()).scan(text)
+        LinkReader(Site(), AliasConfig()).names(text)
         plain_text(text, READER.targets.is_elsewhere)
     finally:
         settrace(None)
@@ -301,7 +395,10 @@ def test_case_69_labels_are_not_cut_again_at_each_level(trap, monkeypatch):
 
     monkeypatch.setattr(wikitext, "clean_label", counting)
     text = trap(2000)
-    READER.scan(text)
+    LinkReader(Site(), AliasConfig()).scan(text)
+    assert handed["characters"] <= len(text)
+    handed.clear()
+    LinkReader(Site(), AliasConfig()).names(text)
     assert handed["characters"] <= len(text)
 
 
