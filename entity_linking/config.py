@@ -142,8 +142,8 @@ class LinkConfig(BaseModel):
     eq. 3), `typed` also weighs types and the year in a title, `context` what is said around the mention."""
 
     min_typed_score: Probability = 0.2
-    """Score below which `typed` takes nobody. In `benchmarks/title_linking.py --fit` 0.2 and 0.3 have the best F1
-    over book and film titles: .858, precision .953, against .855 and .937 without a threshold."""
+    """Score below which `typed` takes nobody. In `benchmarks/title_linking.py --fit` 0.2 has the best F1 over
+    book and film titles: .860 with precision .952, against .855 and .937 without a threshold."""
 
     min_context_score: Probability = 0.01
     """Score below which `context` takes nobody: as for `at1`, for the encoder says who is meant, not whether anyone

@@ -257,7 +257,8 @@ class Linker:
                     place.mentions.append(
                         linked(place.original, proposal, candidates, choice, keep)
                     )
-            place.mentions.sort(key=lambda mention: mention.start)
+            if len(place.mentions) > 1:
+                place.mentions.sort(key=lambda mention: mention.start)
         counts["n_texts"] += len(places)
         counts["n_cut"] += n_cut
         if n_cut:

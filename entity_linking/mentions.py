@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from alias_tables.lookup import NO_ENTITY, Candidate
-from entity_linking.disambiguate import Choice, Reason
+from entity_linking.disambiguate import NIL, Choice, Reason
 from entity_linking.spans import Detector, Proposal
 from entity_linking.text import CleanText
 from entity_linking.titles import TitleParts
+
+_NOBODY = Candidate(NO_ENTITY, "", 0.0, exact=False)
 
 
 class RankedEntity(NamedTuple):
@@ -100,10 +102,8 @@ class Place:
     def is_open(self) -> bool:
         """Whether there is something to read that no mention covers."""
         text = self.clean.text
-        if not text or text.isspace():
-            return False
-        if not self.mentions:
-            return True
+        if not self.mentions or not text:
+            return bool(text) and not text.isspace()
         first, last = self.clean.origin(len(text) - len(text.lstrip()), len(text.rstrip()))
         return self._taken.find(0, first, last) >= 0
 
@@ -150,34 +150,25 @@ def linked(
         choice: The choice; None where there was nothing to choose from.
         keep: Candidates kept at most.
     """
-    row = None if choice is None else choice.row
-    chosen = None if row is None else candidates[row]
-    scores = None if choice is None else choice.scores
-    ranking: Sequence[int] = range(min(keep, len(candidates)))
-    if scores is not None:
-        ranking = sorted(range(len(candidates)), key=lambda i: (i != row, -scores[i], i))[:keep]
-    score = 0.0
-    if chosen is not None and row is not None:
-        score = chosen.prior if scores is None else scores[row]
+    row, reason, scores = NIL if choice is None else choice
+    if scores is None:
+        ranking = [RankedEntity(one.entity_id, one.prior, one.prior) for one in candidates[:keep]]
+    else:
+        order = sorted(range(len(candidates)), key=lambda i: (i != row, -scores[i], i))[:keep]
+        ranking = [
+            RankedEntity(candidates[i].entity_id, candidates[i].prior, scores[i]) for i in order
+        ]
+    chosen = _NOBODY if row is None else candidates[row]
     return Mention(
         start=proposal.start,
         stop=proposal.stop,
         surface=original[proposal.start : proposal.stop],
-        entity_id=NO_ENTITY if chosen is None else chosen.entity_id,
-        title="" if chosen is None else chosen.title,
-        prior=0.0 if chosen is None else chosen.prior,
-        score=score,
-        reason="nil" if choice is None else choice.reason,
+        entity_id=chosen.entity_id,
+        title=chosen.title,
+        prior=chosen.prior,
+        score=chosen.prior if scores is None or row is None else scores[row],
+        reason=reason,
         n_candidates=len(candidates),
-        candidates=tuple(
-            [
-                RankedEntity(
-                    candidates[i].entity_id,
-                    candidates[i].prior,
-                    candidates[i].prior if scores is None else scores[i],
-                )
-                for i in ranking
-            ]
-        ),
+        candidates=tuple(ranking),
         detector=proposal.detector,
     )
