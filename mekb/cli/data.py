@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Import items and interactions; describe them.")
 
-_COLUMN_HELP = (
+COLUMN_HELP = (
     "Map a column: ROLE=COLUMN, ROLE one of user, item, domain, rating, at, title, text, brand,"
     " categories; may be repeated."
 )
@@ -36,7 +36,7 @@ def import_(
         list[Path],
         typer.Option("--interactions", help="A file with a row a user and item; may be repeated."),
     ],
-    column: Annotated[list[str] | None, typer.Option("--column", help=_COLUMN_HELP)] = None,
+    column: Annotated[list[str] | None, typer.Option("--column", help=COLUMN_HELP)] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     force: ForceOption = False,
@@ -50,7 +50,7 @@ def import_(
     from mekb.cli.output import note, print_json, print_rows
     from mekb.config import load_settings
 
-    mapped = [_column_setting(assignment) for assignment in column or []]
+    mapped = [column_setting(assignment) for assignment in column or []]
     settings = load_settings(config, [*(set_ or []), *mapped])
     done = api.import_data(
         store, items=items, interactions=interactions, settings=settings, force=force
@@ -81,7 +81,7 @@ def import_(
         note(line)
 
 
-def _column_setting(assignment: str) -> str:
+def column_setting(assignment: str) -> str:
     """Return ROLE=COLUMN as an assignment of a setting whose value is text, even where it is a number."""
     role, equals, column = assignment.partition("=")
     return f"source.{role}{equals}{json.dumps(column.strip()) if equals else ''}"

@@ -1,5 +1,6 @@
 """The arguments and options that commands share, each declared once."""
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +36,30 @@ ForceOption = Annotated[
     typer.Option("--force", help="Run though nothing changed; replace what stands in the way."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit", help='Memory to use, such as "4GB"; the rest is spilled to disk.'
+    ),
+]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="Cores to use.")]
+SpillOption = Annotated[
+    Path | None,
+    typer.Option("--spill-folder", help="Where to spill to; beside the store if not given."),
+]
+
+
+def machine_settings(
+    memory_limit: str | None, threads: int | None, spill_folder: Path | None
+) -> list[str]:
+    """Return what was asked of the machine as assignments of settings, such as --set takes."""
+    asked = {
+        "memory_limit": json.dumps(memory_limit) if memory_limit else None,
+        "threads": threads,
+        "spill_folder": json.dumps(str(spill_folder)) if spill_folder else None,
+    }
+    return [f"store.{name}={value}" for name, value in asked.items() if value is not None]
 
 
 def words(text: str) -> list[str]:

@@ -10,9 +10,13 @@ from mekb.cli.options import (
     ForceOption,
     Format,
     FormatOption,
+    MemoryOption,
     QuietOption,
     SetOption,
+    SpillOption,
     StoreArgument,
+    ThreadsOption,
+    machine_settings,
 )
 
 if TYPE_CHECKING:
@@ -28,24 +32,66 @@ UserArgument = Annotated[str, typer.Argument(help="The user's id, as imported.")
 @app.command("build")
 def build(
     store: StoreArgument,
+    memory_limit: MemoryOption = None,
+    threads: ThreadsOption = None,
+    spill_folder: SpillOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     force: ForceOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Score every user's interests: log-smoothed frequency times interest-IDF.
 
     Example: mekb profiles build my.duckdb --set scoring.k_star=5
     """
     from mekb import api
-    from mekb.cli.output import note
+    from mekb.cli.output import note, progress
     from mekb.config import load_settings
     from mekb.scoring import seam
 
-    settings = load_settings(config, set_ or [])
-    note(str(api.build_profiles(store, settings=settings, force=force)))
+    machine = machine_settings(memory_limit, threads, spill_folder)
+    settings = load_settings(config, [*(set_ or []), *machine])
+    with progress(quiet=quiet) as on_progress:
+        done = api.build_profiles(store, settings=settings, force=force, on_progress=on_progress)
+    note(str(done))
     k_star = settings.scoring.k_star
     below, at = seam(k_star)
     note(f"s(k) at k* = {k_star:g}: {below:.6f} from below, {at:.6f} from k* on")
+
+
+@app.command("update")
+def update(
+    store: StoreArgument,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Score everybody, with idf counted anew.")
+    ] = False,
+    memory_limit: MemoryOption = None,
+    threads: ThreadsOption = None,
+    spill_folder: SpillOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Score only the users whose items changed, and say how far idf has moved since it was counted.
+
+    Example: mekb profiles update my.duckdb
+    """
+    from mekb import api
+    from mekb.cli.output import note, progress
+    from mekb.config import load_settings
+
+    machine = machine_settings(memory_limit, threads, spill_folder)
+    settings = load_settings(config, [*(set_ or []), *machine])
+    with progress(quiet=quiet) as on_progress:
+        done = api.update_profiles(
+            store, settings=settings, refresh=refresh, on_progress=on_progress
+        )
+    note(str(done.stage))
+    if done.n_users:
+        note(f"users scored: {done.n_users:,}")
+    if done.drift is not None:
+        for line in str(done.drift).splitlines():
+            note(line)
 
 
 @app.command("show")
