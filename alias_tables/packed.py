@@ -8,7 +8,7 @@ import bz2
 import gzip
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 from typing_extensions import override
@@ -101,20 +101,28 @@ def _bz2_blocks(file: HashedFile, stop: int | None) -> Blocks:
     if not data.startswith(BZ2_MAGIC):
         raise NoStreamError(start)
     while data.startswith(BZ2_MAGIC):
-        decompressor = bz2.BZ2Decompressor()
-        while not decompressor.eof:
-            if decompressor.needs_input and not data:
-                data = file.take(CHUNK_BYTES)
-                if not data:
-                    raise EOFError
-            block, data = decompressor.decompress(data, CHUNK_BYTES), b""
-            if block:
-                yield block, past
-        data = decompressor.unused_data
-        if len(data) < len(BZ2_MAGIC):
-            data += file.take(CHUNK_BYTES)
+        data = yield from _bz2_stream(file, data, past)
         if stop is not None and not past:
             boundary = file.position - len(data)
             past = boundary == stop
             if boundary > stop:
                 raise NoStreamError(stop)
+    if stop is not None and not past:
+        raise OSError("a stream lacks its head")
+
+
+def _bz2_stream(
+    file: HashedFile, data: bytes, past: bool
+) -> Generator[tuple[bytes, bool], None, bytes]:
+    """Yield the blocks of one stream, of which `data` was read already; return what was read past its end."""
+    decompressor = bz2.BZ2Decompressor()
+    while not decompressor.eof:
+        if decompressor.needs_input and not data:
+            data = file.take(CHUNK_BYTES)
+            if not data:
+                raise EOFError
+        block, data = decompressor.decompress(data, CHUNK_BYTES), b""
+        if block:
+            yield block, past
+    rest = decompressor.unused_data
+    return rest if len(rest) >= len(BZ2_MAGIC) else rest + file.take(CHUNK_BYTES)

@@ -45,6 +45,7 @@ order by slice, page_id
 """Pages that a slice holds and an earlier one too."""
 
 _SURFACES_SQL = "select distinct surface from ranked where reason is null"
+_LONGEST_SQL = "select max(length(surface)) from ranked where reason is null"
 
 
 @dataclass(slots=True)
@@ -126,7 +127,7 @@ class Readings:
         """Write the surfaces as a trie that workers map; return its path and the longest surface."""
         rows = connection.execute(_SURFACES_SQL)
         trie = marisa_trie.Trie(surface for (surface,) in iter(rows.fetchone, None))
-        longest = max((len(surface) for surface in trie.iterkeys()), default=0)
+        longest = connection.execute(_LONGEST_SQL).fetchall()[0][0] or 0
         aside = self._folder.path / "surfaces.part"
         trie.save(str(aside))
         with aside.open("rb") as file:
@@ -172,7 +173,7 @@ class Readings:
         self, stage: str, slices: Sequence[Slice], *, rejects: bool
     ) -> dict[Slice, SliceFiles]:
         files = {piece: self._files("read", piece) for piece in slices}
-        hashes = [] if stage != "read" else self._unhashed()
+        hashes = self._unhashed(self._hash_files())
         board = self._board(len(slices) + len(hashes))
         tasks: list[Task] = [
             HashTask(part, result, board.path, len(slices) + i)
@@ -186,35 +187,40 @@ class Readings:
         self._run(stage, tasks, board, total)
         return files
 
-    def _hash_files(self) -> list[tuple[Path, Path]]:
+    def _hash_files(self, name: str = "hash") -> list[Path]:
         return [
-            (part, self._folder.path / f"hash-{number:04d}.json")
-            for number, part in enumerate(self.plan.parts)
+            self._folder.path / f"{name}-{number:04d}.json"
+            for number in range(len(self.plan.parts))
         ]
 
-    def _unhashed(self) -> list[tuple[Path, Path]]:
-        return [(part, result) for part, result in self._hash_files() if not result.exists()]
+    def _unhashed(self, files: Sequence[Path]) -> list[tuple[Path, Path]]:
+        return [
+            (part, file)
+            for part, file in zip(self.plan.parts, files, strict=True)
+            if not file.exists()
+        ]
 
     def _check_hashes(self, known: Mapping[Path, str]) -> None:
         """Compare the parts with those the folder holds work of; write the hashes that are known."""
-        held = {part: result for part, result in self._hash_files() if result.exists()}
-        if self._folder.resumed and len(held) < len(self._hash_files()):
+        held = self._hash_files()
+        if self._folder.resumed and self._unhashed(held):
             self._folder.clear()  # cut off before it was known what was read
-        before = {part: _read_hash(result) for part, result in held.items()}
-        for result in held.values():
-            result.unlink()
-        for part, result in self._hash_files():
+        now = self._hash_files("check") if self._folder.resumed else held
+        for part, file in zip(self.plan.parts, now, strict=True):
+            file.unlink(missing_ok=True)
             if part in known:
-                write_json(result, {"sha256": known[part]})
-        if before:
-            board = self._board(1)
-            tasks = [HashTask(part, path, board.path, 0) for part, path in self._unhashed()]
-            self._run("check", tasks, board, 0)
-        for part, result in self._hash_files():
-            if part in before and before[part] != _read_hash(result):
+                write_json(file, {"sha256": known[part]})
+        if not self._folder.resumed:
+            return
+        board = self._board(1)
+        tasks = [HashTask(part, file, board.path, 0) for part, file in self._unhashed(now)]
+        self._run("check", tasks, board, 0)
+        for part, before, after in zip(self.plan.parts, held, now, strict=True):
+            if before.exists() and _read_hash(before) != _read_hash(after):
                 raise WorkFolderError(
                     f"{self._folder.path}: {part.name} changed since; choose another folder"
                 )
+            after.replace(before)
 
     def _find_repeated(
         self, connection: duckdb.DuckDBPyConnection, files: Mapping[Slice, SliceFiles]
@@ -238,8 +244,8 @@ class Readings:
         listed = self._config.max_rejects_listed
         harvest = Harvest(RejectLog(listed), RejectLog(listed), self.plan.site)
         harvest.stamps = [
-            FileStamp(part.name, part.stat().st_size, _read_hash(result))
-            for part, result in self._hash_files()
+            FileStamp(part.name, part.stat().st_size, _read_hash(file))
+            for part, file in zip(self.plan.parts, self._hash_files(), strict=True)
         ]
         for held in files:
             counts = held.counts()

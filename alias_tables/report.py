@@ -10,7 +10,7 @@ from typing import Any
 from alias_tables.reasons import Reason
 from alias_tables.sources import FileStamp
 
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 """Raised whenever the same dump would give other rows."""
 
 

@@ -32,6 +32,14 @@ from alias_tables.errors import AliasTableError, WorkerError
 Task = TypeVar("Task")
 
 _POLL_SECONDS = 0.1
+_KILLED = (
+    "a worker process was ended by the system, most likely for want of memory;"
+    " try again with fewer workers"
+)
+_NOT_STARTED = (
+    "no worker process could begin; a script that asks for workers does so under"
+    " `if __name__ == '__main__':`"
+)
 
 
 class StoppedError(Exception):
@@ -130,7 +138,7 @@ class Crew:
             for future in futures:
                 future.cancel()
             wait(futures)
-        _raise_first(futures)
+        _raise_first(futures, begun=board.done() > 0)
 
     def _executor(self, n_tasks: int) -> Executor:
         if self._n_workers == 1 or (n_tasks <= 1 and self._pool is None):
@@ -144,7 +152,7 @@ class Crew:
         return self._pool
 
 
-def _raise_first(futures: Sequence[Future[None]]) -> None:
+def _raise_first(futures: Sequence[Future[None]], *, begun: bool) -> None:
     errors = []
     for future in futures:
         with contextlib.suppress(CancelledError):
@@ -155,8 +163,5 @@ def _raise_first(futures: Sequence[Future[None]]) -> None:
             raise error
     for error in known:
         if isinstance(error, BrokenProcessPool):
-            raise WorkerError(
-                "a worker process was ended by the system, most likely for want of memory;"
-                " try again with fewer workers"
-            ) from error
+            raise WorkerError(_KILLED if begun else _NOT_STARTED) from error
         raise error

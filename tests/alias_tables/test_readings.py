@@ -133,7 +133,7 @@ def test_a_plan_with_false_boundaries_reads_parts_whole(dump, whole, tmp_path, m
     assert exported([dump], folder=tmp_path, options=BuildOptions(slice_bytes=SLICE)) == whole
 
 
-def run_script(dump, work, store, workers=2) -> subprocess.Popen:
+def run_script(dump, work, store, guard="if __name__ == '__main__':") -> subprocess.Popen:
     """Start a build in a process of its own, in a process group of its own."""
     script = (
         "import sys, duckdb\n"
@@ -141,9 +141,9 @@ def run_script(dump, work, store, workers=2) -> subprocess.Popen:
         "from alias_tables.build import build\n"
         "from alias_tables.inputs import BuildInputs\n"
         "from alias_tables.options import BuildOptions\n"
-        "if __name__ == '__main__':\n"
+        f"{guard}\n"
         "    dump, work, store = map(Path, sys.argv[1:4])\n"
-        f"    options = BuildOptions(workers={workers}, work=work, slice_bytes={SLICE})\n"
+        f"    options = BuildOptions(workers=2, work=work, slice_bytes={SLICE})\n"
         "    build(duckdb.connect(str(store)), BuildInputs(dumps=(dump,)), options=options)\n"
     )
     path = work.parent / "build_it.py"
@@ -278,6 +278,24 @@ def test_case_66_a_damaged_slice_ends_the_build_in_one_line(dump, tmp_path, work
     assert middle < near <= path.stat().st_size
 
 
+def test_a_stream_without_its_head_is_refused(dump, tmp_path):
+    path = tmp_path / "headless.xml.bz2"
+    data = bytearray(dump.read_bytes())
+    inside = data.index(b"BZh91AY&SY", slices.cut_part(dump, 0, 3 * SLICE)[1].start + 1)
+    data[inside : inside + 3] = b"xyz"
+    path.write_bytes(data)
+    for slice_bytes in (3 * SLICE, 1 << 30):
+        with pytest.raises(DumpError, match=r"headless\.xml\.bz2: (damaged near|the XML ends too)"):
+            exported([path], folder=tmp_path, options=BuildOptions(slice_bytes=slice_bytes))
+
+
+@pytest.mark.slow
+def test_a_script_without_its_guard_is_told_so(dump, tmp_path):
+    process = run_script(dump, tmp_path / "work", tmp_path / "s.duckdb", guard="if True:")
+    _, said = process.communicate(timeout=120)
+    assert "no worker process could begin; a script" in said.strip().splitlines()[-1]
+
+
 def test_malformed_xml_is_refused_the_same_by_all(pages, make_xml, wiki_page, tmp_path):
     lost = wiki_page(5000, "Lost", raw="<page><title>B</tit")
     content = make_xml([*pages[:100], lost, *pages[100:]])
@@ -336,7 +354,17 @@ def test_foreign_work_folders_are_refused(dump, pages, make_xml, tmp_path):
     data = bytearray(dump.read_bytes())
     data[-1] ^= 1  # the same name and size
     copy.write_bytes(data)
-    refused("changed since", copy, resume=True)
+    for _ in range(2):
+        refused("changed since", copy, resume=True)
+    exported([dump], folder=tmp_path, options=replace(options, resume=True))
+
+
+def test_parts_given_twice_are_resumed_like_others(dump, tmp_path):
+    options = BuildOptions(work=tmp_path / "work", slice_bytes=SLICE)
+    made = exported([dump, dump], folder=tmp_path, options=options)
+    before = {path: path.stat().st_mtime_ns for path in options.work.glob("*/*.json")}
+    assert exported([dump, dump], folder=tmp_path, options=replace(options, resume=True)) == made
+    assert before == {path: path.stat().st_mtime_ns for path in options.work.glob("*/*.json")}
 
 
 def test_torn_results_are_read_again(dump, whole, tmp_path):
