@@ -49,8 +49,24 @@ def test_the_commands_are_those_we_know():
     assert sorted(COMMANDS) == sorted(
         [
             *("aliases build", "aliases import", "aliases lookup", "bundle", "data describe"),
-            *("data import", "demo", "doctor", "evaluate", "link evaluate", "link items"),
-            *("profiles build", "profiles export", "profiles show", "recommend", "runs", "train"),
+            *(
+                "data add",
+                "data import",
+                "demo",
+                "doctor",
+                "evaluate",
+                "link evaluate",
+                "link items",
+            ),
+            *(
+                "profiles build",
+                "profiles export",
+                "profiles show",
+                "profiles update",
+                "recommend",
+                "runs",
+                "train",
+            ),
         ]
     )
 
@@ -105,6 +121,7 @@ def test_the_demo_runs_with_fewer_users_and_leaves_what_its_last_lines_name(
 
 JSON_COMMANDS = {
     "aliases lookup": ["my.duckdb", "Dune"],
+    "data add": ["my.duckdb", "--interactions", "interactions.csv"],
     "data describe": ["my.duckdb"],
     "data import": ["my.duckdb", "--items", "items.jsonl", "--interactions", "interactions.csv"],
     "doctor": [],
