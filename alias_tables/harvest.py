@@ -119,19 +119,15 @@ class _Harvester:
             self._read_links(page, title, flags)
 
     def _read_links(self, page: Page, title: str, flags: Sequence[str]) -> None:
-        results, scan = self._results, self._reader.scan(page.text)
-        n_in_templates = sum(link.in_template for link in scan.links)
-        results.n_links += len(scan.links)
-        results.n_links_in_templates += n_in_templates
-        for reason, start in scan.rejected:
+        results, names = self._results, self._reader.names(page.text)
+        results.n_links += names.n_links
+        results.n_links_in_templates += names.n_in_templates
+        for reason, start in names.rejected:
             results.rejected.add(reason, page.page_id, title, f"character {start}")
-        links = scan.links
-        if n_in_templates and not self._config.links_in_templates:
-            links = [link for link in links if not link.in_template]
-        results.names.names.update([(link.surface, link.target, "anchor") for link in links])
+        results.names.names.update([(surface, at, "anchor") for surface, at in names.pairs])
         if self._config.disambiguation_lists and DISAMBIGUATION in flags:
             surface = exact_key(strip_bracket(title) or title)
-            listed = list_links(page.text, scan.links)
+            listed = list_links(page.text, self._reader.scan(page.text).links)
             results.names.names.update([(surface, link.target, "disambig") for link in listed])
         results.names.flush_if_full()
 

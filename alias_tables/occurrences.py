@@ -85,7 +85,9 @@ def _count(
     text: str, finder: SurfaceFinder, links: LinkReader, counts: npt.NDArray[np.uint32]
 ) -> None:
     """Count one document."""
-    linked = {finder.trie.get(link.surface) for link in links.scan(text).links} - {None}
+    names = links.names(text)
+    surfaces = {surface for surface, _ in (*names.pairs, *names.set_aside)}
+    linked = {finder.trie.get(surface) for surface in surfaces} - {None}
     present = linked | finder.found_in(plain_text(text, links.targets.is_elsewhere))
     for column, numbers in enumerate((linked, present)):
         counts[np.fromiter(numbers, np.intp, len(numbers)), column] += 1

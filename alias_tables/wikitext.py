@@ -9,7 +9,7 @@ stack. What is ours, not MediaWiki's, is said where it stands. `mwparserfromhell
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from string import ascii_lowercase
 from typing import NamedTuple
@@ -80,11 +80,18 @@ class LinkScan:
 class LinkNames:
     """What the links of one page call their targets, and those left out."""
 
-    pairs: list[tuple[str, str]]
-    """(surface, target), in no certain order; without those in templates if the configuration says so."""
-    rejected: list[Rejected]
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    """(surface, target) of the links that count, in no certain order."""
+    set_aside: list[tuple[str, str]] = field(default_factory=list)
+    """The same of links in templates, where the configuration says that they do not count."""
+    rejected: list[Rejected] = field(default_factory=list)
     n_in_templates: int = 0
-    """Links in templates, whether they are among the pairs or not."""
+    """Links in templates, whether they count or not."""
+
+    @property
+    def n_links(self) -> int:
+        """All links, whether they count or not."""
+        return len(self.pairs) + len(self.set_aside)
 
 
 _Spans = list[tuple[int, int]]
@@ -125,7 +132,7 @@ class LinkReader:
         """Return what links call their targets: the same links as `scan` finds, several times as fast."""
         masked = mask(text)
         spans = _spans(masked)
-        names = LinkNames([], [])
+        names = LinkNames()
         unpaired = self._read_simple(masked, spans, names)
         if unpaired:
             self._read_others(masked, spans, unpaired, names)
@@ -162,6 +169,7 @@ class LinkReader:
                 if start > opened:
                     names.n_in_templates += 1
                     if self._outside_only:
+                        names.set_aside.append((surface, target))
                         continue
             add((surface, target))
         return unpaired
@@ -178,8 +186,8 @@ class LinkReader:
                 self._add(text, [pair for pair in pairs if pair.start in wanted], spans, scan)
         for link in scan.links:
             names.n_in_templates += link.in_template
-            if not (self._outside_only and link.in_template):
-                names.pairs.append((link.surface, link.target))
+            aside = self._outside_only and link.in_template
+            (names.set_aside if aside else names.pairs).append((link.surface, link.target))
 
     def _raised(self, title: str) -> str:
         return raise_first_letter(title, self._site.language)
