@@ -152,8 +152,8 @@ class ProfileScorer:
         factors = np.array(kinds) / np.where(
             self.entities.multipliers > 0, self.entities.multipliers, 1
         )
-        values = weights.data * factors[weights.indices]
-        interests = csr_array((values, weights.indices, weights.indptr), shape=weights.shape)
+        interests = weights.copy()  # else taking zeros out would move the indices of both
+        interests.data = weights.data * factors[weights.indices]
         interests.eliminate_zeros()
         return interests
 
