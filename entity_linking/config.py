@@ -77,9 +77,12 @@ _TYPES_OF_NAMES = {
         "television",
     ),
     ("tv", "tv_series", "shows", "series", "television"): ("television",),
+    # a recording of an opera or a musical bears its name, and many albums bear that of who is heard
     ("album", "albums", "cd", "cds", "music", "cds_and_vinyl", "digital_music"): (
         "album",
         "music_group",
+        "person",
+        "play",
         "song",
     ),
     ("song", "songs", "tracks"): ("song",),

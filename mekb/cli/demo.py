@@ -52,7 +52,9 @@ def run_demo(folder: Path, *, n_users: int, seed: int, quiet: bool = False) -> D
         world = write_sample_world(folder / "world", n_users=n_users, seed=seed)
         on_progress("sample world", 1, 1)
         store = folder / "demo.duckdb"
-        settings = load_settings(assignments=["train.preset=demo", f"train.seed={seed}"])
+        settings = load_settings(
+            assignments=["link.chooser=typed", "train.preset=demo", f"train.seed={seed}"]
+        )
         stages = [
             api.import_data(
                 store, items=[world.items], interactions=[world.interactions], settings=settings

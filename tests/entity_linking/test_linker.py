@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import get_args
 
 import duckdb
 import pyarrow as pa
@@ -9,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alias_tables.lookup import NO_ENTITY
 from entity_linking.config import LinkConfig
-from entity_linking.disambiguate import Choice
+from entity_linking.disambiguate import Choice, MostLikely, Reason
 from entity_linking.errors import LinkingError, PipelineError
 from entity_linking.linker import Linker, LinkReport
-from entity_linking.schema import MENTIONS, TEXTS
+from entity_linking.schema import MENTIONS, REASONS, TEXTS
+from entity_linking.spans import dictionary_proposals, title_proposals
+from entity_linking.text import clean_text
+from entity_linking.titles import parse_title
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 ENTITY_WORDS = [
@@ -382,3 +387,142 @@ def test_real_pipeline_finds_people_and_places(make_index):
     (mentions,) = linker.link_texts([text])
     assert found(mentions) == [("Steven Spielberg", 1, "ner"), ("Paris", 2, "ner")]
     assert all(text[mention.start : mention.stop] == mention.surface for mention in mentions)
+
+
+class Picky:
+    """AT@1 for every other key: what it rejects leaves its place to others."""
+
+    def choose_many(self, queries, candidates):
+        """Return the first candidate, or none where the key has an odd number of letters."""
+        assert all(candidates)
+        return [
+            Choice(None, "nil") if len(query.key) % 2 else Choice(0, "highest_prior")
+            for query in queries
+        ]
+
+
+def one_after_the_other(index, config, text, field):
+    """Start, stop and entity of each mention, by asking for one span after the other."""
+    parts = parse_title(text)
+    clean = parts.body if field == "title" else clean_text(text)
+    proposals = title_proposals(parts) if field == "title" else []
+    proposals += dictionary_proposals(index, clean, config)
+    taken: list[tuple[int, int, int]] = []
+    for one in proposals:
+        found = index.candidates(one.key)
+        free = all(stop <= one.start or one.stop <= start for start, stop, _ in taken)
+        if free and found and len(one.key) % 2 == 0:
+            taken.append((one.start, one.stop, found[0].entity_id))
+    return sorted(taken)
+
+
+@given(st.lists(st.tuples(MESSY, st.sampled_from(["title", "text"])), max_size=4))
+def test_deciding_together_is_deciding_one_after_the_other(permissive, index, rows):
+    config = permissive.config
+    together = Linker(index, config, Picky()).link_texts(
+        [text for text, _ in rows], [field for _, field in rows]
+    )
+    assert [
+        [(one.start, one.stop, one.entity_id) for one in mentions] for mentions in together
+    ] == [one_after_the_other(index, config, text, field) for text, field in rows]
+
+
+def test_a_mention_can_be_taken_apart(index):
+    linker = Linker(index, LinkConfig(keep_candidates=2))
+    (mentions,) = linker.link_texts(["The Matrix"], ["title"])
+    (one,) = mentions
+    assert (one.prior, one.score) == pytest.approx((0.5, 0.5))
+    assert (one.reason, one.n_candidates) == ("highest_prior", 3)
+    assert [entity.entity_id for entity in one.candidates] == [8, 10]
+    assert [entity.prior for entity in one.candidates] == pytest.approx([0.5, 0.3])
+    typed = Linker(index, LinkConfig(chooser="typed"))
+    ((one,),) = typed.link_texts(["The Matrix (1999)"], ["title"])
+    assert (one.entity_id, one.reason) == (10, "year")
+    assert [entity.entity_id for entity in one.candidates] == [10, 8, 9]
+    assert one.score == one.candidates[0].score > 0.9
+    assert one.prior == pytest.approx(0.3)
+
+
+def test_nil_is_given_on_request_and_counted_by_its_cause(index, pipeline_folder):
+    linker = Linker(index, LinkConfig(pipeline=pipeline_folder, min_prior=0.85))
+    rows = ["York was no New York Times bestseller", "Gone with the Wind (1939) [VHS]"]
+    fields = ["text", "title"]
+    silent = linker.link_texts(rows, fields)
+    assert [[one.surface for one in mentions] for mentions in silent] == [["New York Times"], []]
+    assert linker.report == LinkReport(n_texts=2, n_mentions=1, n_nil_unknown=1, n_nil_rejected=1)
+    text, title = linker.link_texts(rows, fields, keep_nil=True)
+    assert [(one.surface, one.entity_id, one.reason) for one in text] == [
+        ("York", NO_ENTITY, "nil"),
+        ("New York Times", 4, "only_candidate"),
+    ]
+    assert [entity.entity_id for entity in text[0].candidates] == [18]
+    assert [(one.surface, one.reason, one.n_candidates) for one in title] == [
+        ("Gone with the Wind", "nil", 0)
+    ]
+    assert (title[0].title, title[0].prior, title[0].score) == ("", 0.0, 0.0)
+
+
+@given(st.lists(st.tuples(MESSY, st.sampled_from(["title", "text"])), max_size=4))
+def test_nil_mentions_stand_where_nothing_else_does(permissive, index, rows):
+    linker = Linker(index, permissive.config, Picky())
+    texts, fields = [text for text, _ in rows], [field for _, field in rows]
+    with_nil = linker.link_texts(texts, fields, keep_nil=True)
+    assert [
+        [one for one in mentions if one.entity_id != NO_ENTITY] for mentions in with_nil
+    ] == linker.link_texts(texts, fields)
+    for text, mentions in zip(texts, with_nil, strict=True):
+        stops = [0, *(one.stop for one in mentions)]
+        assert all(stop <= one.start for stop, one in zip(stops, mentions, strict=False))
+        assert all(text[one.start : one.stop] == one.surface for one in mentions)
+
+
+def test_batches_bring_domain_and_context_to_the_chooser(index):
+    seen = []
+
+    class Listening(MostLikely):
+        """AT@1 that remembers what it was told."""
+
+        def choose_many(self, queries, candidates):
+            """Return AT@1's choices."""
+            seen.extend((query.key, query.domain, query.context) for query in queries)
+            return super().choose_many(queries, candidates)
+
+    linker = Linker(index, LinkConfig(), Listening())
+    full = pa.RecordBatch.from_pylist(
+        [
+            {"item_id": 1, "field": "title", "text": "It", "domain": "films", "context": "in York"},
+            {"item_id": 2, "field": "title", "text": "Up", "domain": None, "context": None},
+        ],
+        TEXTS,
+    )
+    bare = full.select(["item_id", "field", "text"])
+    list(linker.link_batches([full, bare]))
+    assert seen == [
+        ("It", "films", "in York"),
+        ("Up", None, None),
+        ("It", None, None),
+        ("Up", None, None),
+    ]
+
+
+def test_batches_hold_what_mentions_hold(index):
+    linker = Linker(index, LinkConfig(chooser="typed"))
+    texts = ["The Matrix (1999)", "nothing", "York, New York"]
+    fields = ["title", "text", "text"]
+    rows = [(number, *row) for number, row in enumerate(zip(fields, texts, strict=True))]
+    (table,) = linker.link_batches([batch(*rows)])
+    flat = [one for mentions in linker.link_texts(texts, fields) for one in mentions]
+    assert table.num_rows == len(flat) == 3
+    for row, one in zip(table.to_pylist(), flat, strict=True):
+        assert (row["reason"], row["n_candidates"]) == (one.reason, one.n_candidates)
+        assert (row["prior"], row["score"]) == pytest.approx((one.prior, one.score), rel=1e-6)
+        assert [entity["entity_id"] for entity in row["candidates"]] == [
+            entity.entity_id for entity in one.candidates
+        ]
+        assert [entity["score"] for entity in row["candidates"]] == pytest.approx(
+            [entity.score for entity in one.candidates], rel=1e-6
+        )
+
+
+def test_reasons_of_the_table_are_those_of_the_choosers():
+    assert set(REASONS) == set(get_args(Reason))

@@ -18,10 +18,12 @@ def comparison(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     world = write_sample_world(folder / "world", n_users=N_USERS)
     store = folder / "demo.duckdb"
-    settings = load_settings(assignments=["train.preset=demo", "train.model.epochs=1"])
+    settings = load_settings(
+        assignments=["link.chooser=typed", "train.preset=demo", "train.model.epochs=1"]
+    )
     api.import_data(store, items=[world.items], interactions=[world.interactions])
     api.build_aliases(store, dumps=[world.dump], qids=world.qids)
-    api.link(store)
+    api.link(store, settings=settings)
     api.train(
         store, folder / "model", target="films", sources=["books", "music"], settings=settings
     )
