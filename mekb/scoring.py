@@ -153,12 +153,17 @@ ALL_USERS = (0, 2**32 - 1)
 
 
 def for_spark(text: str) -> str:
-    """Return one of the texts above as Spark SQL: parameters as `:name`, `epoch_us` as `unix_micros`.
+    """Return one of the texts above, or of `mekb.profile`, as Spark SQL: three spellings are others there.
 
     >>> for_spark("select epoch_us(x) < $now_us")
     'select unix_micros(x) < :now_us'
+    >>> for_spark("string_agg(title, $separator order by rank)")
+    'listagg(title, :separator) within group (order by rank)'
     """
-    return re.sub(r"\$(\w+)", r":\1", text).replace("epoch_us(", "unix_micros(")
+    named = re.sub(r"\$(\w+)", r":\1", text).replace("epoch_us(", "unix_micros(")
+    return re.sub(
+        r"string_agg\(([^()]*) order by (\w+)\)", r"listagg(\1) within group (order by \2)", named
+    )
 
 
 def smoothed_frequency(counts: npt.NDArray[np.float64], k_star: float) -> npt.NDArray[np.float64]:
