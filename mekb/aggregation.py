@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from mekb.errors import ConfigError
 from mekb.profile import MAX_ENTITIES, PROFILE_TEXT_SQL, SEPARATOR
@@ -141,29 +141,42 @@ class Side:
         }
 
 
-def sides(store: Store, config: ScoringConfig) -> list[Side]:
+class Answering(Protocol):
+    """Tables that answer the texts above: a store, or the same tables on Spark (`mekb.cluster`)."""
+
+    @property
+    def path(self) -> object:
+        """Where they are, for messages."""
+
+    def first_row(
+        self, query: str, parameters: Mapping[str, object] | None = None
+    ) -> tuple[Any, ...] | None:
+        """Return the first row of a query that gives few, or None."""
+
+
+def sides(tables: Answering, config: ScoringConfig) -> list[Side]:
     """Return what a configuration asks to score: what people like and, if asked for, what they avoid.
 
     Raises:
         ConfigError: decay is asked for, and interactions that count have no time.
     """
-    side = Side(config, now_us=_now_us(store, config))
+    side = Side(config, now_us=_now_us(tables, config))
     return [side] if config.negative_up_to is None else [side, replace(side, negative=True)]
 
 
-def _now_us(store: Store, config: ScoringConfig) -> float | None:
+def _now_us(tables: Answering, config: ScoringConfig) -> float | None:
     if config.half_life_days is None:
         return None
-    undated = store.first_row(UNDATED_SQL, {"negative_up_to": config.negative_up_to})
+    undated = tables.first_row(UNDATED_SQL, {"negative_up_to": config.negative_up_to})
     if undated and undated[0]:
         raise ConfigError(
-            f"scoring.half_life_days: {undated[0]:,} interactions of {store.path} have no time to decay by;"
+            f"scoring.half_life_days: {undated[0]:,} interactions of {tables.path} have no time to decay by;"
             " import times, or leave it unset"
         )
     if config.as_of is not None:
         as_of = config.as_of if config.as_of.tzinfo else config.as_of.replace(tzinfo=UTC)
         return as_of.timestamp() * 1e6
-    newest = store.first_row(NEWEST_SQL)
+    newest = tables.first_row(NEWEST_SQL)
     return float(newest[0]) if newest and newest[0] is not None else 0.0
 
 
