@@ -5,12 +5,14 @@ trained and evaluated is scored anew from training rows only (`mekb.dataset`).
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from mekb.aggregation import (
     HISTORIES_OF_ALL_SQL,
     OnPart,
+    Side,
     clear,
     count_entities,
     count_spread,
@@ -116,13 +118,7 @@ def build_profiles(
         "item_entities", "custom_entities", hint=f"link the items with 'mekb link {store.path}'"
     )
     wanted = sides(store, config)
-    outputs = [name for side in wanted for name in side.tables]
-    stage = Stage(
-        name="profiles",
-        config=settings_of(config),
-        inputs=table_inputs(store, *SCORED_TABLES),
-        outputs=(*outputs, "idf_basis", "touched_users"),
-    )
+    stage = profiles_stage(store, wanted, config)
 
     def write() -> None:
         store.drop("negative_interests")
@@ -145,6 +141,17 @@ def build_profiles(
         return run_stage(store, stage, lambda: write, force=force)
     finally:
         clear(store)
+
+
+def profiles_stage(store: Store, wanted: Sequence[Side], config: ScoringConfig) -> Stage:
+    """Return what profiles are made from, and what they are written to."""
+    outputs = [name for side in wanted for name in side.tables]
+    return Stage(
+        name="profiles",
+        config=settings_of(config),
+        inputs=table_inputs(store, *SCORED_TABLES) | {"formula": formula_fingerprint()},
+        outputs=(*outputs, "idf_basis", "touched_users"),
+    )
 
 
 def user_id_of(store: Store, user: str) -> int:
