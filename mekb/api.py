@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from entity_linking.evaluate import Evaluation, EvaluationConfig
     from entity_linking.linker import Mention
     from mekb.bundle import Bundle
+    from mekb.edits import Edit
     from mekb.growth import Added
     from mekb.increments import Updated
     from mekb.linking import LinkingResult
@@ -456,6 +457,58 @@ def user_graph(store: StoreLike, user: str) -> UserGraph:
 
     with opened(store) as source:
         return read_user_graph(source, user)
+
+
+def edit_profile(
+    store: StoreLike,
+    user: str,
+    *,
+    remove: Sequence[str] = (),
+    add: "Sequence[str] | Mapping[str, float | None]" = (),
+    pin: "Sequence[str] | Mapping[str, float | None]" = (),
+    undo: Sequence[str] = (),
+    undo_all: bool = False,
+) -> UserGraph:
+    """Remove, add or pin interests of a user, and return the profile as it is then.
+
+    Edits are a layer above what the data say: they survive every build, update and import, and undoing them
+    gives back the derived profile bit for bit. Names are QIDs, titles ("Heat (1995 film)"), "brand:Sony", or
+    any name that means one entity only. Weights sum to 1 again after each edit; `mekb.effective` says how.
+    Models are trained on derived interests alone: an edit is no observation.
+
+    Args:
+        store: A store with profiles.
+        user: The user's id.
+        remove: What is to be gone, whatever the data say; the others are scaled up.
+        add: What shall count beside the rest, with a weight (0.1 if None), before all are made to sum to 1.
+        pin: What shall have just this weight of the profile (that of now if None), whatever the data say.
+        undo: Edits to take back.
+        undo_all: Take back all of them, before anything else is done.
+
+    Raises:
+        UnknownError: no such user or entity, a name that may mean several, or a weight that cannot be.
+    """
+    from mekb.edits import Changes, name_and_weight
+    from mekb.edits import edit_profile as edit
+
+    def weighed(given: "Sequence[str] | Mapping[str, float | None]") -> dict[str, float | None]:
+        return dict(given if isinstance(given, Mapping) else map(name_and_weight, given))
+
+    changes = Changes(tuple(remove), weighed(add), weighed(pin), tuple(undo), undo_all)
+    with opened(store) as target:
+        return edit(target, user, changes)
+
+
+def profile_edits(store: StoreLike, user: str) -> "tuple[Edit, ...]":
+    """Return what a user changed in their profile, the oldest edit first.
+
+    Raises:
+        UnknownError: no such user.
+    """
+    from mekb.edits import read_edits
+
+    with opened(store) as source:
+        return read_edits(source, user)
 
 
 def export_profile(

@@ -5,9 +5,9 @@ from typing import Literal, TypeAlias
 
 from alias_tables.schema import PAGE_ID_BASE
 
-
-Origin: TypeAlias = Literal["derived", "inferred", "edited"]
-"""Where an interest is from: the items a person liked, other interests of theirs, or their own hand."""
+Origin: TypeAlias = Literal["derived", "inferred", "added", "pinned"]
+"""Where an interest is from: the items a person liked, other interests of theirs (`mekb.neighbours`), or their
+own hand (`mekb.effective`)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Interest:
     rank: int
     evidence: tuple[Evidence, ...] = ()
     origin: Origin = "derived"
+
+    @property
+    def edited(self) -> bool:
+        """Whether its weight is what the person stated."""
+        return self.origin in {"added", "pinned"}
 
     @property
     def qid(self) -> str | None:

@@ -16,12 +16,13 @@ from typing import Any
 from pydantic import BaseModel
 from typing_extensions import override
 
-from mekb.fingerprint import code_fingerprint
-from mekb.store import Rows, Store
+from mekb.fingerprint import RowsDigest, code_fingerprint
+from mekb.store import Change, Rows, Store
 
 _RUNS_SQL = """
 select run_id, stage, config, inputs, outputs, code, started_at from runs order by started_at desc
 """
+AMEND_SQL = "update runs set outputs = $outputs where run_id = $run_id"
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,26 @@ def read_runs(store: Store) -> list[Run]:
 def newest_run(store: Store, *stages: str) -> Run | None:
     """Return the newest run of one of the stages, or None."""
     return next((run for run in read_runs(store) if run.stage in stages), None)
+
+
+def changed_outputs(outputs: Mapping[str, str], changes: Mapping[str, Change]) -> dict[str, str]:
+    """Return fingerprints of tables from which some rows were taken since and to which others were added."""
+    return dict(outputs) | {
+        table: str(RowsDigest.parse(outputs[table]).without(taken).joined_by(added))
+        for table, (taken, added) in changes.items()
+        if table in outputs
+    }
+
+
+def amend_outputs(store: Store, changes: Mapping[str, Change], *stages: str) -> None:
+    """Let the newest run of some stages say how its tables stand after a change that is no run of its own.
+
+    Without it the stage would be run again, as where somebody else had written into its tables.
+    """
+    run = newest_run(store, *stages)
+    if run is not None:
+        outputs = json.dumps(changed_outputs(run.outputs, changes), sort_keys=True)
+        store.connection.execute(AMEND_SQL, {"outputs": outputs, "run_id": run.run_id})
 
 
 def _newest_same_run(store: Store, stage: Stage, identity: Mapping[str, str]) -> str | None:

@@ -139,6 +139,29 @@ PROFILES = table_schema(
     checks={"text_not_empty": "select * from profiles where text = ''"},
 )
 
+EDIT_ACTIONS = ("add", "pin", "remove")
+
+PROFILE_EDITS = table_schema(
+    [
+        pa.field("external_id", pa.string(), nullable=False),
+        pa.field("entity_id", pa.uint32(), nullable=False),
+        pa.field("action", pa.string(), nullable=False),
+        pa.field("weight", pa.float64()),
+        pa.field("at", pa.timestamp("us"), nullable=False),
+    ],
+    key=["external_id", "entity_id"],
+    sort=["external_id", "entity_id"],
+    checks={
+        "action_known": f"select * from profile_edits where action not in {EDIT_ACTIONS}",  # noqa: S608  a constant of ours
+        "weight_where_it_counts": "select * from profile_edits where (action = 'remove') <> (weight is null)",
+        "weight_in_unit_interval": "select * from profile_edits where not (weight > 0 and weight < 1)",
+        "pins_leave_room": "select external_id, sum(weight) as total from profile_edits"
+        " where action = 'pin' group by external_id having sum(weight) >= 1",
+    },
+)
+"""What people changed in their own profiles (`mekb.effective`). Users go by their external id, since ids of an
+import made anew may be others; no stage replaces this table."""
+
 RUNS = table_schema(
     [
         pa.field("run_id", pa.string(), nullable=False),
@@ -172,6 +195,7 @@ CATALOGUE = {
     "profiles": PROFILES,
     "idf_basis": IDF_BASIS,
     "touched_users": TOUCHED_USERS,
+    "profile_edits": PROFILE_EDITS,
     "runs": RUNS,
 }
 """Every table a store may hold, in the order of the pipeline."""

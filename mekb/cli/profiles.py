@@ -20,7 +20,8 @@ from mekb.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from mekb.graph import Interest
+    from mekb.edits import Edit
+    from mekb.graph import Interest, UserGraph
 
 app = typer.Typer(
     no_args_is_help=True, help="Build, show, export and validate people's interest graphs."
@@ -102,9 +103,12 @@ def show(
     mentions: Annotated[
         int, typer.Option("--mentions", min=0, help="Show so many mentions an interest at most.")
     ] = 3,
+    all: Annotated[bool, typer.Option("--all", help="Show removed interests too.")] = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Show one user's interests: how each weight comes about, and the items and mentions it is from.
+
+    Interests that the person edited are told apart by what they are "from": added or pinned.
 
     Example: mekb profiles show my.duckdb u00001 --top 10
     """
@@ -123,16 +127,112 @@ def show(
         return
     shown = graph.interests[:top]
     print_rows([_weight_row(one) for one in shown], format, title=f"Interests of {user}")
-    total = sum(one.tf * one.idf for one in graph.interests)
-    print_line(
-        f"weight = tf * idf / {total:.4f}, the sum over all; tf = s(k) * the kind's multiplier"
-    )
+    edits = api.profile_edits(store, user)
+    print_line(_how_weighed(graph, edited=bool(edits)))
     if len(graph.interests) > top:
         print_line(f"and {len(graph.interests) - top} more (--top)")
     rows = [row for one in shown for row in _mention_rows(one, mentions)]
     if rows:
         print_line("")
         print_rows(rows, format, title="What they are from")
+    removed = [edit for edit in edits if edit.action == "remove"]
+    if all and removed:
+        print_line("")
+        print_rows([_edit_row(edit) for edit in removed], format, title="Removed")
+
+
+def _how_weighed(graph: "UserGraph", *, edited: bool) -> str:
+    """Say how the weights of a profile come about."""
+    if edited:
+        return (
+            "weight = tf * idf over the sum, as edited: removed ones are gone, pinned ones keep their weight,"
+            " the others are scaled to the rest; 'mekb profiles edit --list' shows the edits"
+        )
+    total = sum(one.tf * one.idf for one in graph.interests)
+    return f"weight = tf * idf / {total:.4f}, the sum over all; tf = s(k) * the kind's multiplier"
+
+
+@app.command("edit")
+def edit(
+    store: StoreArgument,
+    user: UserArgument,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--remove", metavar="NAME", help="Take an interest out, whatever the data say."
+        ),
+    ] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--add",
+            metavar="NAME[=WEIGHT]",
+            help="Put an interest in beside the others: 0.1, or WEIGHT, before all are made to sum to 1.",
+        ),
+    ] = None,
+    pin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pin",
+            metavar="NAME[=WEIGHT]",
+            help="Keep an interest at WEIGHT of the whole, or at what it has now, whatever the data say.",
+        ),
+    ] = None,
+    undo: Annotated[
+        list[str] | None,
+        typer.Option("--undo", metavar="NAME", help="Take back the edit of an interest."),
+    ] = None,
+    undo_all: Annotated[bool, typer.Option("--undo-all", help="Take back all edits.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show the edits.")] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Remove, add or pin a user's interests: a layer above the data that survives every build and import.
+
+    NAME is a QID, a title, "brand:Sony", or any name with one meaning; all options may be repeated.
+    Weights sum to 1 after each edit: what is removed or added scales the others, what is pinned does not
+    move. Edits shape what is shown, exported and answered; models are trained on the data alone.
+
+    Example: mekb profiles edit my.duckdb u00001 --remove "Star Wars" --add Q11190=0.2 --pin Jazz
+    """
+    from mekb import api
+    from mekb.cli.output import note, print_json, print_rows
+    from mekb.errors import UnknownError
+
+    changed = bool(remove or add or pin or undo or undo_all)
+    if not changed and not list_:
+        raise UnknownError(
+            "nothing to do: give --remove, --add, --pin, --undo, --undo-all or --list"
+        )
+    if changed:
+        graph = api.edit_profile(
+            store,
+            user,
+            remove=remove or (),
+            add=add or (),
+            pin=pin or (),
+            undo=undo or (),
+            undo_all=undo_all,
+        )
+        note(
+            f"{user}: {len(graph.interests)} interests, {sum(o.edited for o in graph.interests)} edited"
+        )
+    if list_:
+        edits = api.profile_edits(store, user)
+        if format is Format.JSON:
+            print_json(edits)
+        else:
+            print_rows([_edit_row(edit) for edit in edits], format, title=f"Edits of {user}")
+
+
+def _edit_row(edit: "Edit") -> dict[str, object]:
+    """Return an edit as a row."""
+    return {
+        "edit": edit.action,
+        "interest": edit.title,
+        "kind": edit.kind,
+        "weight": edit.weight,
+        "at": f"{edit.at:%Y-%m-%d %H:%M}",
+    }
 
 
 def _weight_row(interest: "Interest") -> dict[str, object]:

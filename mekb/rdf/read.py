@@ -81,7 +81,10 @@ def _interest(rdf: Graph, node: Node) -> Interest:
 def _origin(rdf: Graph, node: Node) -> Origin:
     """Return where an interest is from; a graph that does not say has derived ones only."""
     if _flag(rdf, node, MEKB.edited):
-        return "edited"
+        edit = _text(rdf, node, MEKB.edit)
+        if edit not in {"added", "pinned"}:
+            raise SourceError(f"<{node}>: <{MEKB.edit}> is {edit!r}, neither 'added' nor 'pinned'")
+        return "added" if edit == "added" else "pinned"
     return "inferred" if _flag(rdf, node, MEKB.inferred) else "derived"
 
 
