@@ -78,8 +78,8 @@ def pair_brackets(text: str, start: int, max_depth: int) -> tuple[list[Pair], li
     return pairs, too_deep, len(text)
 
 
-def template_spans(text: str) -> list[tuple[int, int]]:
-    """Return the spans of closed `{{ }}` that stand in no other, in order; but for those without a `[[`."""
+def template_spans(text: str, holding: str = "") -> list[tuple[int, int]]:
+    """Return the spans of closed `{{ }}` that stand in no other, in order; of those that hold a string."""
     spans: list[tuple[int, int]] = []
     position = 0
     while True:
@@ -87,12 +87,12 @@ def template_spans(text: str) -> list[tuple[int, int]]:
             piece = match[0]
             if piece == "{{" or ("{" in piece[2:] and "{{" in piece[2:]):
                 break
-            if "[" in piece and "[[" in piece:
+            if holding in piece:
                 spans.append(match.span())
         else:
             return spans
         nested, position = _pair_braces(text, match.start())
-        spans.extend(span for span in nested if text.find("[[", *span) >= 0)
+        spans.extend(span for span in nested if text.find(holding, *span) >= 0)
 
 
 def _pair_braces(text: str, start: int) -> tuple[list[tuple[int, int]], int]:

@@ -4,6 +4,7 @@ In: wikitext. Out: text of the same length with the hidden parts blanked out, or
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from alias_tables.reasons import Reason
@@ -21,7 +22,7 @@ LITERAL_TAGS = (
 
 _ASCII_CASE = re.IGNORECASE | re.ASCII
 _MESSY_LABEL = re.compile(r"[<&{\x00\x01]|''")
-_QUOTES = re.compile("'{2,}")
+_QUOTES = re.compile("''+")
 _REF = re.compile(r"<ref\b[^<>]*/>|<ref\b[^<>]*>.*?(?:</ref\s*>|$)", re.IGNORECASE | re.DOTALL)
 _BREAK = re.compile(r"<(?:br|p|hr)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
@@ -49,25 +50,47 @@ def mask(text: str, literal_tags: str = LITERAL_TAGS) -> str:
     >>> mask("a<!--b-->c").replace(COMMENT, ".")
     'a........c'
     """
-    search = _literal_opening(literal_tags).search
     pieces: list[str] = []
+    position = 0
+    for start, stop, mark in _hidden(text, literal_tags):
+        pieces += (text[position:start], mark * (stop - start))
+        position = stop
+    return "".join(pieces) + text[position:] if pieces else text
+
+
+def without_hidden(text: str, literal_tags: str) -> str:
+    """Return text without comments, and with a space for each literal element.
+
+    >>> without_hidden("a<!--b-->c<math>d</math>e", LITERAL_TAGS)
+    'ac e'
+    """
+    pieces: list[str] = []
+    position = 0
+    for start, stop, mark in _hidden(text, literal_tags):
+        pieces.append(text[position:start])
+        if mark == LITERAL:
+            pieces.append(" ")
+        position = stop
+    return "".join(pieces) + text[position:] if pieces else text
+
+
+def _hidden(text: str, literal_tags: str) -> Iterator[tuple[int, int, str]]:
+    """Yield start, stop and kind of the comments and literal elements, in order."""
+    search = _literal_opening(literal_tags).search
     unclosed: set[str] = set()
     position = 0
     while match := search(text, position):
-        start, stop = match.span()
-        pieces.append(text[position:start])
+        start, position = match.span()
         name = match[1]
         if name is None:
-            close = text.find("-->", stop)
-            end = len(text) if close < 0 else close + len("-->")
-            pieces.append(COMMENT * (end - start))
-        else:
-            end = _end_of_element(text, name.lower(), match, unclosed)
-            pieces.append(
-                LITERAL * (end - start) if end > stop or match[2].endswith("/") else match[0]
-            )
+            close = text.find("-->", position)
+            position = len(text) if close < 0 else close + len("-->")
+            yield start, position, COMMENT
+            continue
+        end = _end_of_element(text, name.lower(), match, unclosed)
+        if end > position or match[2].endswith("/"):
+            yield start, end, LITERAL
         position = end
-    return "".join(pieces) + text[position:] if pieces else text
 
 
 def _end_of_element(text: str, name: str, match: re.Match[str], unclosed: set[str]) -> int:

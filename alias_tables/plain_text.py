@@ -8,22 +8,26 @@ would produce is missing.
 import re
 from collections.abc import Callable
 
+from alias_tables.brackets import template_spans
+from alias_tables.markup import LITERAL_TAGS, strip_quotes, without_hidden
 from alias_tables.surface import exact_key
 from alias_tables.titles import decode_entities
-from alias_tables.wikitext import COMMENT, LITERAL, LITERAL_TAGS, mask, strip_quotes
 
 MAX_DEPTH = 50
-"""Brackets nested deeper stay as text, so that no piece is joined more often than this."""
+"""Links nested deeper stay as text, so that no piece is joined more often than this."""
 
 _HIDDEN_TAGS = LITERAL_TAGS + "|gallery|ref|imagemap"
-_TOKEN = re.compile(r"\[\[|\]\]|\{\{|\}\}")
+_LINK = re.compile(r"\[\[(?:([^\[\]]*+)\]\])?")
+"""A link that no bracket stands in, and what it holds; or the `[[` of another."""
+_NAMESPACE_SIGNS = re.compile("[:%&]")
+"""One of these is in every target that leads elsewhere: a colon, as it is or encoded."""
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,1000}>")
 _EXTERNAL = re.compile(r"\[(?:https?:|ftp:|mailto:|//)[^\s\[\]]{1,2000}([^\[\]\n]{0,1000})\]")
 _LINE_MARKUP = re.compile(
     r"^(?:[ \t]*\{\|.*|[ \t]*\|[-}+].*|[ \t]*[|!](?:[^|\n\[\]]{0,200}\|(?!\|))?|[*#:;]+|={2,6})|={2,6}[ \t]*$"
-    r"|\|\||!!",
-    re.MULTILINE,
+    r"|\|\||!!"
 )
+_LINE_SIGNS = frozenset("{|!*#:;=")
 _MAGIC_WORD = re.compile(r"__[A-Z]{3,20}__")
 _EMPTY_BRACKETS = re.compile(r" ?[(\uff08][\s,;:/\u2013\u2014]*[)\uff09]")
 _BRACKET_START = re.compile(r"([(\uff08])[\s,;:/]+")
@@ -39,46 +43,65 @@ def plain_text(text: str, is_elsewhere: Callable[[str], bool]) -> str:
         is_elsewhere: says of a raw link target whether it is a file, a category or on another wiki;
             such links leave nothing (`LinkTargets.is_elsewhere`).
     """
-    masked = mask(text, _HIDDEN_TAGS).replace(COMMENT, "").replace(LITERAL, " ")
-    bare = _without_brackets(masked, is_elsewhere)
-    bare = _EXTERNAL.sub(r"\1", bare)
-    bare = _LINE_MARKUP.sub(" ", _TAG.sub(" ", bare))
-    bare = _MAGIC_WORD.sub("", decode_entities(strip_quotes(bare)))
-    lines = (line.strip() for line in bare.split("\n"))
-    return "\n".join(line for line in lines if line)
+    bare = _without_templates(without_hidden(text, _HIDDEN_TAGS))
+    bare = _EXTERNAL.sub(r"\1", _without_links(bare, is_elsewhere))
+    lines = [_cell(line) for line in _TAG.sub(" ", bare).split("\n")]
+    bare = _MAGIC_WORD.sub("", decode_entities(strip_quotes("\n".join(lines))))
+    return "\n".join(filter(None, map(str.strip, bare.split("\n"))))
 
 
-def _without_brackets(text: str, is_elsewhere: Callable[[str], bool]) -> str:
-    """Drop templates and reduce links to their labels; brackets without a partner stay."""
+def _cell(line: str) -> str:
+    """Return a line without marks of tables, lists and headings."""
+    marked = line.lstrip(" \t")[:1] in _LINE_SIGNS or "==" in line or "||" in line or "!!" in line
+    return _LINE_MARKUP.sub(" ", line) if marked else line
+
+
+def _without_templates(text: str) -> str:
     pieces: list[str] = []
-    opened: list[tuple[str, int]] = []
     position = 0
-    for match in _TOKEN.finditer(text):
-        pieces.append(text[position : match.start()])
-        position = match.end()
-        bracket = match[0]
-        if bracket in {"[[", "{{"}:
+    for start, stop in template_spans(text):
+        pieces.append(text[position:start])
+        position = stop
+    return "".join(pieces) + text[position:] if pieces else text
+
+
+def _without_links(text: str, is_elsewhere: Callable[[str], bool]) -> str:
+    """Reduce links to their labels; brackets without a partner stay."""
+    parts = _LINK.split(text)
+    pieces = [parts[0]]
+    opened: list[int] = []
+    for inner, gap in zip(parts[1::2], parts[2::2], strict=True):
+        if inner is not None:
+            pieces.append(_shown(inner, is_elsewhere))
+        else:
             if len(opened) < MAX_DEPTH:
-                opened.append((bracket, len(pieces)))
-            pieces.append(bracket)
-            continue
-        partner = "[[" if bracket == "]]" else "{{"
-        level = next((i for i in range(len(opened) - 1, -1, -1) if opened[i][0] == partner), None)
-        if level is None:
-            pieces.append(bracket)
-            continue
-        begin = opened[level][1]
-        del opened[level:]
-        inner = "".join(pieces[begin + 1 :]) if partner == "[[" else ""
-        del pieces[begin:]
-        pieces.append(_shown(inner, is_elsewhere))
-    pieces.append(text[position:])
+                opened.append(len(pieces))
+            pieces.append("[[")
+        if opened and "]]" in gap:
+            _close(pieces, opened, gap, is_elsewhere)
+        else:
+            pieces.append(gap)
     return "".join(pieces)
+
+
+def _close(
+    pieces: list[str], opened: list[int], gap: str, is_elsewhere: Callable[[str], bool]
+) -> None:
+    """Add text whose `]]` end the links that begin at some of the pieces."""
+    first, *others = gap.split("]]")
+    pieces.append(first)
+    for other in others:
+        if opened:
+            begin = opened.pop()
+            pieces[begin:] = [_shown("".join(pieces[begin + 1 :]), is_elsewhere)]
+        else:
+            pieces.append("]]")
+        pieces.append(other)
 
 
 def _shown(inner: str, is_elsewhere: Callable[[str], bool]) -> str:
     target, bar, label = inner.partition("|")
-    if not inner or is_elsewhere(target[:1000]):
+    if _NAMESPACE_SIGNS.search(target) and is_elsewhere(target[:1000]):
         return ""
     return label if bar else target.removeprefix(":")
 

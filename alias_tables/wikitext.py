@@ -260,7 +260,7 @@ class LinkReader:
 
 def _spans(text: str) -> _Spans:
     """Return the spans of templates that hold links, and one behind the text."""
-    return [*template_spans(text), (len(text), len(text) + 1)]
+    return [*template_spans(text, "[["), (len(text), len(text) + 1)]
 
 
 def list_links(text: str, links: list[Link]) -> Iterator[Link]:
