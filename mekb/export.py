@@ -86,8 +86,8 @@ def write_user_graph(
             mark = b"\xef\xbb\xbf" if spreadsheet_safe else b""
             aside.write_bytes(mark + _encoded(_csv(graph, spreadsheet_safe=spreadsheet_safe)))
         else:
-            text = _json(graph) if chosen == "json" else _rdf(graph, chosen, provenance)
-            aside.write_bytes(_encoded(text))
+            data = _json(graph) if chosen == "json" else _rdf(graph, chosen, provenance)
+            aside.write_bytes(data)
 
 
 def write_user_graphs(
@@ -117,11 +117,11 @@ def write_user_graphs(
     """
     if not path.name.lower().endswith(MANY_USERS_ENDINGS):
         raise OutputError(f"{path}: many users go into N-Quads: {' or '.join(MANY_USERS_ENDINGS)}")
-    statements = Statements(provenance or Provenance(), quads=True)
+    statements = Statements(provenance or Provenance())
     n_users = 0
     with written_whole(path, force=force) as aside, _packed(aside) as file:
         for graph in graphs:
-            file.write(statements.of(graph).encode())
+            file.write(statements.quads(graph))
             n_users += 1
             if on_user is not None:
                 on_user(n_users)
@@ -129,7 +129,7 @@ def write_user_graphs(
 
 
 @contextlib.contextmanager
-def _packed(path: Path) -> Iterator[IO[bytes]]:
+def _packed(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """Open a file to write to; what goes into a `.gz` depends on nothing but its content."""
     with path.open("wb") as file:
         if path.suffix.lower() != ".gz":
@@ -167,9 +167,10 @@ def content_of(graph: UserGraph) -> dict[str, Any]:
     }
 
 
-def _json(graph: UserGraph) -> str:
+def _json(graph: UserGraph) -> bytes:
     """Return everything a MeKB holds as JSON."""
-    return json.dumps(content_of(graph), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    text = json.dumps(content_of(graph), ensure_ascii=False, allow_nan=False, indent=2)
+    return _encoded(f"{text}\n")
 
 
 def _csv(graph: UserGraph, *, spreadsheet_safe: bool) -> str:
@@ -209,11 +210,11 @@ def _inert(cell: str | float) -> str | float:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
-def _rdf(graph: UserGraph, name: str, provenance: Provenance | None) -> str:
+def _rdf(graph: UserGraph, name: str, provenance: Provenance | None) -> bytes:
     """Return a MeKB in one of the RDF formats."""
     if name == "nt":
-        return Statements(provenance or Provenance()).of(graph)
+        return Statements(provenance or Provenance()).triples(graph)
     from mekb.rdf import write  # noqa: PLC0415  (rdflib is slow to load)
 
     rdf = write.user_graph_rdf(graph, provenance)
-    return write.json_ld(rdf) if name == "jsonld" else write.turtle(rdf)
+    return _encoded(write.json_ld(rdf) if name == "jsonld" else write.turtle(rdf))

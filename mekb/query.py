@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from alias_tables.schema import CUSTOM_ID_BASE
+from alias_tables.schema import CUSTOM_ID_BASE, PAGE_ID_BASE
 from mekb.bundle import Bundle
 from mekb.errors import UnknownError
 from mekb.explain import contributions, strongest
@@ -120,22 +120,23 @@ def weights_of_graph(bundle: Bundle, graph: UserGraph) -> tuple[csr_array, list[
     """Return a MeKB that was made elsewhere as weights over the bundle's entities.
 
     Its weights are kept as they are, since a person may have edited them, and made to sum to 1 over what is
-    known here. Wikidata's entities are known by their ids; an entity without one by its title, and only
-    among entities without one, or of the other kind where Wikidata ids are missing on either side.
+    known here. A Wikidata entity is known by its id; a title stands for it only where one side has no id.
+    Brands, categories and the like are known by their names.
 
     Returns:
         Weights of shape (1, entities), and a note on what is not known here.
     """
-    entities = bundle.profiles.entities
-    row_of = {int(entity_id): row for row, entity_id in enumerate(entities.entity_ids)}
-    titled: dict[tuple[bool, str], int] = {}
-    for row in range(len(row_of) - 1, -1, -1):  # the first of a title stays
-        titled[int(entities.entity_ids[row]) >= CUSTOM_ID_BASE, entities.titles[row]] = row
+    row_of = _rows_by_name(bundle)
     weights: dict[int, float] = {}
     unknown: list[Interest] = []
     for interest in graph.interests:
-        own = titled.get((interest.kind != "wikidata", interest.title))
-        row = own if interest.qid is None else row_of.get(interest.entity_id, own)
+        if interest.qid is not None:
+            names = [interest.qid, ("page", interest.title)]
+        elif interest.kind == "wikidata":
+            names = [("page", interest.title), ("numbered page", interest.title)]
+        else:
+            names = [("own", interest.title)]
+        row = next((row_of[name] for name in names if name in row_of), None)
         if row is None:
             unknown.append(interest)
         elif interest.weight > 0:
@@ -147,13 +148,27 @@ def weights_of_graph(bundle: Bundle, graph: UserGraph) -> tuple[csr_array, list[
             f"{len(unknown)} of {len(graph.interests)} interests, {share:.0%} of the weight, are of no item"
             f" here; '{unknown[0].title}' weighs most"
         )
-    columns = sorted(weights)
-    values = np.array([weights[column] for column in columns], dtype=np.float64)
-    row_index = np.zeros(len(columns), dtype=np.int64)
-    shape = (1, len(row_of))
+    found = _indicator(sorted(weights), len(bundle.profiles.entities.titles))
+    values = np.array([weights[row] for row in sorted(weights)], dtype=np.float64)
     return csr_array(
-        (values / values.sum() if columns else values, (row_index, columns)), shape=shape
+        (values / (values.sum() or 1.0), found.indices, found.indptr), found.shape
     ), notes
+
+
+def _rows_by_name(bundle: Bundle) -> dict[str | tuple[str, str], int]:
+    """Return the row of each entity by its QID, and by its title among entities of its sort; the first of a title."""
+    entities = bundle.profiles.entities
+    row_of: dict[str | tuple[str, str], int] = {}
+    pairs = zip(entities.entity_ids.tolist(), entities.titles, strict=True)
+    for row, (entity_id, title) in enumerate(pairs):
+        if entity_id >= CUSTOM_ID_BASE:
+            row_of.setdefault(("own", title), row)
+        elif entity_id >= PAGE_ID_BASE:
+            row_of.setdefault(("page", title), row)
+        else:
+            row_of[f"Q{entity_id}"] = row
+            row_of.setdefault(("numbered page", title), row)
+    return row_of
 
 
 def items_of_graph(bundle: Bundle, graph: UserGraph) -> dict[str, csr_array]:

@@ -110,7 +110,9 @@ def bundle(
 
 def recommend(
     bundle: BundleArgument,
-    user: Annotated[str | None, typer.Option("--user", help="A user of --store.")] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="A user of --store, or of a --profile of many.")
+    ] = None,
     store: Annotated[
         Path | None, typer.Option("--store", help="The store that knows the user.")
     ] = None,
@@ -123,11 +125,19 @@ def recommend(
     interests: Annotated[
         str | None, typer.Option("--interests", help="QIDs, titles or names, by commas.")
     ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            "--profile",
+            help="An exported interest graph, of any service: .json .jsonld .nq .nt .ttl",
+            show_default=False,
+        ),
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
     explain: Annotated[bool, typer.Option(help="Say which interests carried each item.")] = True,
     format: FormatOption = Format.TABLE,
 ) -> None:
-    """Recommend to a user who may be wholly new: by id, by history, or by a list of interests.
+    """Recommend to a user who may be wholly new: by id, by history, by interests, or by a profile they bring.
 
     Example: mekb recommend bundle --interests "Q42, Hayao Miyazaki, jazz"
     """
@@ -140,6 +150,7 @@ def recommend(
         store=store,
         history=_lines(history) if history else [],
         interests=words(interests) if interests else [],
+        profile=profile,
         k=k,
         explain=explain,
     )

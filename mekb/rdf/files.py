@@ -14,6 +14,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,9 +148,9 @@ def _from_lines(path: Path) -> Iterator[Part]:
     """Yield the graphs of N-Quads or N-Triples; lines without a graph are one too."""
     with _opened(path) as lines:
         statements = _statements(path, lines)
-        for _, group in itertools.groupby(statements, key=lambda statement: statement[1]):
-            number, name, first = next(group)
-            text = "".join([first, *(triple for _, _, triple in group)])
+        for name, group in itertools.groupby(statements, key=itemgetter(1)):
+            numbers, _, triples = zip(*group, strict=True)
+            number, text = numbers[0], "".join(triples)
             place = f"{path}, line {number}" if name else str(path)
             yield Part(place, _parsed(text, "nt", place))
 

@@ -1,6 +1,5 @@
 """The vocabularies of the graph: one name for each prefix, nothing of rdflib."""
 
-import re
 from collections.abc import Mapping
 
 PREFIXES: Mapping[str, str] = {
@@ -19,14 +18,3 @@ PREFIXES: Mapping[str, str] = {
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
 """Prefix -> namespace. `mekb` is this project's own: a URN claims nobody's web address."""
-
-_NAME = re.compile(r"(?<![\w:%])(?P<prefix>[a-z]+):(?P<name>[A-Za-z_]+)")
-
-
-def expanded(text: str) -> str:
-    """Return text with every prefixed name written out as N-Triples has it.
-
-    >>> expanded("wd:Q a skos:Concept .")
-    '<http://www.wikidata.org/entity/Q> a <http://www.w3.org/2004/02/skos/core#Concept> .'
-    """
-    return _NAME.sub(lambda found: f"<{PREFIXES[found['prefix']]}{found['name']}>", text)

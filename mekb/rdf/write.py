@@ -35,6 +35,7 @@ _TERMS: Mapping[str, str | tuple[str, str]] = {
     "rawScore": ("mekb:rawScore", "xsd:decimal"),
     "inferred": "mekb:inferred",
     "edited": "mekb:edited",
+    "edit": "mekb:edit",
     "label": "skos:prefLabel",
     "title": "mekb:title",
     "kind": "mekb:kind",
@@ -83,7 +84,7 @@ def user_graph_rdf(graph: UserGraph, provenance: Provenance | None = None) -> Gr
     rdf = Graph(bind_namespaces="none")
     for prefix, namespace in PREFIXES.items():
         rdf.bind(prefix, namespace)
-    return rdf.parse(data=Statements(provenance or Provenance()).of(graph), format="nt")
+    return rdf.parse(data=Statements(provenance or Provenance()).triples(graph), format="nt")
 
 
 def turtle(rdf: Graph) -> str:
@@ -116,9 +117,8 @@ class _Frame:
         self._rdf = rdf
         self._written: set[Node] = set()
         self._terms = [
-            (key, URIRef(_full(name)), kind)
+            (key, URIRef(_full(term[0] if isinstance(term, tuple) else term)))
             for key, term in _TERMS.items()
-            for name, kind in [term if isinstance(term, tuple) else (term, None)]
         ]
 
     def node(self, subject: Node) -> dict[str, Any]:
@@ -128,9 +128,9 @@ class _Frame:
         found: dict[str, Any] = {"@id": str(subject)}
         if types:
             found["@type"] = types if len(types) > 1 else types[0]
-        for key, property_, kind in self._terms:
+        for key, property_ in self._terms:
             objects = sorted(self._rdf.objects(subject, property_), key=self._place)
-            values = [self._value(value, key, kind) for value in objects]
+            values = [self._value(value, key) for value in objects]
             if values:
                 found[key] = values if key in _MANY or len(values) > 1 else values[0]
         return found
@@ -140,7 +140,7 @@ class _Frame:
         rank = self._rdf.value(value, URIRef(_full("mekb:rank")))
         return (int(str(rank)) if rank is not None else 0, str(value))
 
-    def _value(self, value: Node, key: str, kind: str | None) -> Any:  # noqa: ANN401  (whatever JSON holds)
+    def _value(self, value: Node, key: str) -> Any:  # noqa: ANN401  (whatever JSON holds)
         """Return an object of a statement as JSON."""
         if not isinstance(value, Literal):
             known = value in self._written or key in _BY_NAME
@@ -148,7 +148,7 @@ class _Frame:
             return self.node(value) if described else str(value)
         if value.language is not None:
             return {"@value": str(value), "@language": value.language}
-        if value.datatype == XSD.boolean or value.datatype == XSD.integer:
+        if value.datatype in {XSD.boolean, XSD.integer}:
             return value.toPython()
         return str(value)
 
