@@ -8,6 +8,7 @@ MekbError
 ├── UnknownError   a user, item, entity or model that is not there
 ├── OutputError    an output exists or cannot be written
 ├── MissingError   an optional library is asked for and not installed
+├── ClusterError   Spark cannot be started, or what runs on it fails
 └── BundleError    a bundle is incomplete, altered or of another version
 """
 
@@ -46,6 +47,10 @@ class OutputError(MekbError):
 
 class MissingError(MekbError):
     """An optional library is asked for and not installed."""
+
+
+class ClusterError(MekbError):
+    """Spark cannot be started, or what runs on it fails."""
 
 
 class BundleError(MekbError):
