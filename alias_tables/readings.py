@@ -7,13 +7,14 @@ first: the later slice is read again without it, so that the outcome is that of 
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
-import marisa_trie
 import numpy as np
+from pyarrow import parquet
 
 from alias_tables.config import AliasConfig
 from alias_tables.errors import DumpError, FalseBoundaryError, WorkFolderError
@@ -25,6 +26,7 @@ from alias_tables.site import Site
 from alias_tables.slice_pages import SliceTask
 from alias_tables.slices import Plan, Slice
 from alias_tables.sources import FileStamp
+from alias_tables.surface_table import SurfaceTable, save_surface_table
 from alias_tables.tasks import HashTask, Task, work_on
 from alias_tables.work_folder import SliceFiles, WorkFolder, write_json
 from alias_tables.workers import Board, Crew
@@ -45,7 +47,7 @@ order by slice, page_id
 """Pages that a slice holds and an earlier one too."""
 
 _SURFACES_SQL = "select distinct surface from ranked where reason is null"
-_LONGEST_SQL = "select max(length(surface)) from ranked where reason is null"
+_SURFACES_A_BATCH = 20_000
 
 
 @dataclass(slots=True)
@@ -109,30 +111,31 @@ class Readings:
     def second(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Fill `link_probs` from `ranked`."""
         create_like(connection, "link_probs", LINK_PROBS)
-        path, longest = self._save_surfaces(connection)
-        stage = f"surfaces-{path.stem}"
+        surfaces = self._folder.path / "surfaces.parquet"
+        connection.sql(_SURFACES_SQL).write_parquet(str(surfaces), compression="zstd")
+        folder = self._save_table(surfaces)
+        stage = f"found-{folder.name}"
         files = {piece: self._files(stage, piece) for piece in self.plan.slices}
         board = self._board(len(files))
         tasks = [
-            CountTask(self._task(piece, held, board, slot), path, longest)
+            CountTask(self._task(piece, held, board, slot), folder)
             for slot, (piece, held) in enumerate(files.items())
             if not held.is_finished(COUNTS)
         ]
         self._run("link_probability", tasks, board)
-        trie = marisa_trie.Trie().mmap(str(path))
-        for table in link_probs(trie, files.values()):
-            insert(connection, "link_probs", table)
+        for rows in link_probs(SurfaceTable(folder), _batches(surfaces), files.values()):
+            insert(connection, "link_probs", rows)
 
-    def _save_surfaces(self, connection: duckdb.DuckDBPyConnection) -> tuple[Path, int]:
-        """Write the surfaces as a trie that workers map; return its path and the longest surface."""
-        rows = connection.execute(_SURFACES_SQL)
-        trie = marisa_trie.Trie(surface for (surface,) in iter(rows.fetchone, None))
-        longest = connection.execute(_LONGEST_SQL).fetchall()[0][0] or 0
+    def _save_table(self, surfaces: Path) -> Path:
+        """Write the surfaces as a table that workers map, if it is not there yet; return its folder."""
         aside = self._folder.path / "surfaces.part"
-        trie.save(str(aside))
-        with aside.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-        return aside.replace(aside.with_name(f"{digest}.marisa")), longest
+        n_surfaces = parquet.read_metadata(surfaces).num_rows
+        digest = save_surface_table(lambda: _batches(surfaces), n_surfaces, aside)
+        folder = self._folder.path / f"surfaces-{digest[:16]}"
+        if folder.exists():
+            shutil.rmtree(aside)
+            return folder
+        return aside.rename(folder)
 
     def _board(self, n_slots: int) -> Board:
         return Board(self._folder.path / "board", n_slots or 1)
@@ -257,6 +260,12 @@ class Readings:
                 harvest.rejects.append(held.path(LEFT_OUT))
         _check_plausible(harvest)
         return harvest
+
+
+def _batches(surfaces: Path) -> Iterator[list[str]]:
+    with parquet.ParquetFile(surfaces) as file:
+        for batch in file.iter_batches(_SURFACES_A_BATCH):
+            yield batch.column(0).to_pylist()
 
 
 def _read_hash(path: Path) -> str:

@@ -115,8 +115,11 @@ def opened_work_folder(
             yield WorkFolder(Path(folder))
         return
     resumed = _check_or_mark(path, identity, resume=resume)
-    for torn in path.rglob(f"*{_ASIDE}"):
-        torn.unlink()
+    for torn in list(path.rglob(f"*{_ASIDE}")):
+        if torn.is_dir():
+            shutil.rmtree(torn)
+        else:
+            torn.unlink()
     yield WorkFolder(path, resumed=resumed)
 
 

@@ -202,7 +202,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="re
 
 @needs_proc
 @pytest.mark.slow
-@pytest.mark.parametrize(("stage", "after"), [("read", 0), ("read", 5), ("surfaces", 3)])
+@pytest.mark.parametrize(("stage", "after"), [("read", 0), ("read", 5), ("found", 3)])
 def test_case_67_killed_and_resumed_is_the_same_as_uninterrupted(
     slow_dump, slow_whole, tmp_path, stage, after
 ):
