@@ -41,7 +41,9 @@ class DualEncoder(nn.Module):
             config.embedding_size,
             config.mlp_dropout,
         )
-        self.items = nn.Parameter(torch.randn(n_items, config.embedding_size) * ITEM_STD)
+        items = torch.randn(n_items, config.embedding_size) * ITEM_STD
+        # beside a taste map the text starts silent: random numbers would only blur what the map knows
+        self.items = nn.Parameter(torch.zeros_like(items) if n_tastes else items)
         is_learned = config.popularity is PopularityBias.LEARNED
         scale = torch.tensor(0.0 if config.popularity is PopularityBias.NONE else 1.0)
         self.prior_scale = nn.Parameter(scale, requires_grad=is_learned)
