@@ -27,7 +27,8 @@ _LINE_MARKUP = re.compile(
     r"^(?:[ \t]*\{\|.*|[ \t]*\|[-}+].*|[ \t]*[|!](?:[^|\n\[\]]{0,200}\|(?!\|))?|[*#:;]+|={2,6})|={2,6}[ \t]*$"
     r"|\|\||!!"
 )
-_LINE_SIGNS = frozenset("{|!*#:;=")
+_LIST_SIGNS = ("*", "#", ":", ";")
+_TABLE_SIGNS = ("|", "!", "{")
 _MAGIC_WORD = re.compile(r"__[A-Z]{3,20}__")
 _EMPTY_BRACKETS = re.compile(r" ?[(\uff08][\s,;:/\u2013\u2014]*[)\uff09]")
 _BRACKET_START = re.compile(r"([(\uff08])[\s,;:/]+")
@@ -52,8 +53,12 @@ def plain_text(text: str, is_elsewhere: Callable[[str], bool]) -> str:
 
 def _cell(line: str) -> str:
     """Return a line without marks of tables, lists and headings."""
-    marked = line.lstrip(" \t")[:1] in _LINE_SIGNS or "==" in line or "||" in line or "!!" in line
-    return _LINE_MARKUP.sub(" ", line) if marked else line
+    if "||" not in line and "!!" not in line and "==" not in line:
+        if line.startswith(_LIST_SIGNS):
+            return line.lstrip("*#:;")
+        if not line.lstrip(" \t").startswith(_TABLE_SIGNS):
+            return line
+    return _LINE_MARKUP.sub(" ", line)
 
 
 def _without_templates(text: str) -> str:

@@ -1,5 +1,6 @@
 """Real pages: mwparserfromhell as the oracle of links, and what a real dump must give."""
 
+import bz2
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from alias_tables.build import build
 from alias_tables.config import AliasConfig
 from alias_tables.dumps import DumpReader
+from alias_tables.export_xml import ExportParser
 from alias_tables.inputs import BuildInputs
 from alias_tables.lookup import AliasIndex
 from alias_tables.reasons import Reason
@@ -64,6 +66,27 @@ def test_links_are_those_of_the_oracle():
             assert sum((theirs - ours).values()) <= left_out, page.title
             n_ours += len(scan.links)
     assert n_ours > 10_000
+
+
+ALL_DUMPS = sorted(WIKIPEDIA.glob("*.xml.bz2"))
+
+
+@pytest.mark.parametrize("path", ALL_DUMPS, ids=lambda path: path.name.split("-")[0])
+def test_the_quick_ways_read_what_the_exact_ones_read(path):
+    """Pages as the XML parser alone gives them, and links as the pairing of every bracket gives them."""
+    export = ExportParser(path, 10**7)
+    export.feed(bz2.decompress(path.read_bytes()))
+    with DumpReader(path, max_page_chars=10**7) as dump:
+        pages = list(dump.pages())
+        assert dump.site == export.site
+    assert pages == export.take()
+    reader = LinkReader(dump.site, AliasConfig())
+    for page in pages:
+        scan, names = reader.scan(page.text), reader.names(page.text)
+        pairs = [(link.surface, link.target) for link in scan.links]
+        assert Counter(names.pairs) == Counter(pairs), page.title
+        assert names.rejected == scan.rejected
+        assert names.n_in_templates == sum(link.in_template for link in scan.links)
 
 
 @pytest.mark.parametrize(

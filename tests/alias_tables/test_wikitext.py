@@ -307,7 +307,7 @@ LINKISH = st.recursive(
 
 
 @given(FRAGMENTS | LINKISH, st.sampled_from(READERS))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_names_are_those_of_the_exact_scan(text, reader):
     assert same_links(reader, text)
 
@@ -375,6 +375,11 @@ TRAPS = {
     "unclosed_nowiki": lambda n: "<nowiki>[[A]]" * n,
     "unclosed_comments": lambda n: "<!- [[A]]" * n,
     "one_line_list": lambda n: "* " + "[[A]] " * n,
+    "nested_braces": lambda n: "{{[[A]]" * n + "}}" * n,
+    "single_braces": lambda n: "{{a} [[A]] " * n,
+    "open_braces_around_closed": lambda n: "{{ {{x}} [[A]] " * n,
+    "files": lambda n: "[[File:x|[[A]] " * n + "]]" * n,
+    "brackets_in_labels": lambda n: "[[A|[b]]] " * n,
 }
 
 
