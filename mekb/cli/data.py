@@ -103,7 +103,9 @@ def describe(store: StoreArgument, format: FormatOption = Format.TABLE) -> None:
     if format is Format.JSON:
         print_json(found.model_dump(mode="json"))
         return
-    print_rows([domain.model_dump() for domain in found.domains], format, title="Domains")
+    in_links = {"linked_share", "entities_per_item"}
+    domains = [domain.model_dump(exclude=in_links) for domain in found.domains]
+    print_rows(domains, format, title="Domains")
     print_rows([overlap.model_dump() for overlap in found.overlaps], format, title="Shared users")
     if found.links:
         _print_links(found.links)

@@ -255,11 +255,11 @@ def _overlap_warnings(
 def _link_warnings(links: LinkCoverage) -> list[str]:
     """Judge what linking found, by the entities of the alias table."""
     found = [
-        f"{domain.domain}: only {domain.linked_share:.0%} of the items have an entity of the alias table;"
+        f"{domain.domain}: only {domain.alias_share:.0%} of the items have an entity of the alias table;"
         " the others add nothing to a profile but what they name themselves: a larger alias table, brands or"
         " categories would help"
         for domain in links.domains
-        if domain.linked_share < LOW_LINK_SHARE
+        if domain.alias_share < LOW_LINK_SHARE
     ]
     found += [
         f"{domain.domain}: '{top.surface}' makes {top.n_items / domain.n_items:.0%} of the items name"

@@ -32,8 +32,8 @@ select
     count(*) as n_items,
     avg(cast(coalesce(n_entities, 0) > 0 as integer)) as any_share,
     avg(coalesce(n_entities, 0)) as any_per_item,
-    avg(cast(coalesce(n_linked, 0) > 0 as integer)) as linked_share,
-    avg(coalesce(n_linked, 0)) as linked_per_item
+    avg(cast(coalesce(n_linked, 0) > 0 as integer)) as alias_share,
+    avg(coalesce(n_linked, 0)) as alias_per_item
 from items
 left join held using (item_id)
 group by domain
@@ -157,9 +157,9 @@ class DomainLinks(BaseModel):
     any_share: float
     """Items with at least one entity of whatever kind."""
     any_per_item: float
-    linked_share: float
+    alias_share: float
     """Items with at least one entity of the alias table."""
-    linked_per_item: float
+    alias_per_item: float
     n_mentions: int
     ambiguous_share: float | None
     """Mentions for which the table has more than one candidate; None without mentions."""
@@ -170,7 +170,7 @@ class DomainLinks(BaseModel):
 
 
 class EntityOverlap(BaseModel):
-    """The entities two domains have in common."""
+    """The entities two domains have in common, of whatever kind."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

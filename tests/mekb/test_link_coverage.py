@@ -57,8 +57,8 @@ def books(world):
 def test_coverage_tells_linked_from_named(world):
     books, films, music = describe(world).links.domains
     assert (books.n_items, books.any_share, books.any_per_item) == (4, 0.75, 1.25)
-    assert (books.linked_share, books.linked_per_item) == (0.5, 0.75)
-    assert (films.any_share, films.linked_share, films.linked_per_item) == (1.0, 1.0, 1.0)
+    assert (books.alias_share, books.alias_per_item) == (0.5, 0.75)
+    assert (films.any_share, films.alias_share, films.alias_per_item) == (1.0, 1.0, 1.0)
     assert (music.any_share, music.n_mentions, music.ambiguous_share) == (0.0, 0, None)
 
 
