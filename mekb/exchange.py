@@ -14,16 +14,18 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from entity_linking.config import LinkConfig
 from mekb.aggregation import sides
 from mekb.contracts import Contract, listed
 from mekb.effective import write_edited_texts
 from mekb.errors import SourceError, StoreError
 from mekb.interests import NOBODY_SQL, SCORED_TABLES, profiles_stage
+from mekb.linking import link_stage, with_custom_entities
 from mekb.output import folder_written_whole
 from mekb.runs import StageResult, run_stage, table_inputs
 from mekb.schema import CATALOGUE
-from mekb.scoring import ScoringConfig
-from mekb.store import Store
+from mekb.scoring import EntityWeights, ScoringConfig
+from mekb.store import Rows, Store
 
 MANIFEST = "manifest.json"
 _GROUP_ROWS = 1 << 19
@@ -141,6 +143,35 @@ def import_profiles(store: Store, folder: Path, *, force: bool = False) -> Stage
         write_edited_texts(store)
 
     return run_stage(store, stage, lambda: write, force=force)
+
+
+def import_mentions(
+    store: Store, folder: Path, weights: EntityWeights, *, force: bool = False
+) -> StageResult:
+    """Take mentions that were linked elsewhere into the store whose items they are of, and do the rest of the stage.
+
+    Args:
+        store: It holds the very items and alias table they were made from.
+        folder: What `mekb.cluster.linking.link_items` wrote.
+        weights: Multipliers of the kinds of entity.
+        force: Take them though nothing changed.
+
+    Raises:
+        SourceError: the folder holds no mentions.
+        StoreError: they were made from other tables, or a table breaks its contract.
+    """
+    manifest = Manifest.read(folder)
+    if manifest.stage != "link":
+        raise SourceError(f"{folder}: holds no mentions but what '{manifest.stage}' wrote")
+    stage = link_stage(store, LinkConfig.model_validate(manifest.config["LinkConfig"]), weights)
+    _check_inputs(store, folder, stage.inputs, manifest.inputs)
+
+    def work() -> Mapping[str, Rows]:
+        found = store.connection.read_parquet(str(_files(folder, "mentions")))
+        ordered = found.order(listed(Contract.of("mentions").sort)).to_arrow_table()
+        return with_custom_entities(store, ordered.cast(CATALOGUE["mentions"]), weights)
+
+    return run_stage(store, stage, work, force=force)
 
 
 def _files(folder: Path, table: str) -> Path:

@@ -130,13 +130,7 @@ def link_items(
         "aliases",
         hint=f"build the alias table with 'mekb aliases build {store.path} --dump FILE'",
     )
-    stage = Stage(
-        name="link",
-        config=settings_of(config, weights),
-        inputs=table_inputs(store, "items", "entities", "aliases"),
-        outputs=("mentions", "custom_entities", "item_entities"),
-        packages=(*_STAGE_PACKAGES, "mekb"),
-    )
+    stage = link_stage(store, config, weights)
     reports: list[LinkReport] = []
 
     def work() -> Mapping[str, Rows]:
@@ -145,10 +139,21 @@ def link_items(
             linker.link_batches(_text_batches(store, config, on_progress)), schema=MENTIONS
         )
         reports.append(linker.report)
-        return _with_custom_entities(store, mentions, weights)
+        return with_custom_entities(store, mentions, weights)
 
     result = run_stage(store, stage, work, force=force)
     return LinkingResult(result, reports[0] if reports else None)
+
+
+def link_stage(store: Store, config: LinkConfig, weights: EntityWeights) -> Stage:
+    """Return what mentions are made from, and what they are written to."""
+    return Stage(
+        name="link",
+        config=settings_of(config, weights),
+        inputs=table_inputs(store, "items", "entities", "aliases"),
+        outputs=("mentions", "custom_entities", "item_entities"),
+        packages=(*_STAGE_PACKAGES, "mekb"),
+    )
 
 
 def _text_batches(
@@ -163,9 +168,10 @@ def _text_batches(
         on_progress("link", done, texts.num_rows)
 
 
-def _with_custom_entities(
+def with_custom_entities(
     store: Store, mentions: pa.Table, weights: EntityWeights
 ) -> dict[str, Rows]:
+    """Return the tables of the stage: the mentions, and what they and the items' own attributes give."""
     connection = store.connection
     kinds = {"brand": weights.brand, "category": weights.category, "product": weights.product}
     custom = store.query(CUSTOM_ENTITIES_SQL, {**kinds, "first_id": CUSTOM_ID_BASE})

@@ -38,6 +38,16 @@ def tables_stamp(store: Store) -> str:
     return ",".join(f"{table}={store.fingerprint(table)}" for table in TABLES)
 
 
+def fingerprints_of(stamp: str) -> dict[str, str]:
+    """Return the fingerprints of the tables that a stamp tells of; none where it is another's.
+
+    >>> fingerprints_of("entities=3-a-b,aliases=5-c-d")
+    {'entities': '3-a-b', 'aliases': '5-c-d'}
+    """
+    parts = [part.partition("=") for part in stamp.split(",")]
+    return {table: fingerprint for table, equals, fingerprint in parts if equals}
+
+
 def saved_index(store: Store) -> AliasIndex:
     """Return the dictionary of a store that holds both tables: mapped if it stands there, else made.
 
