@@ -259,3 +259,57 @@ def test_what_is_not_there_yet_is_named(shop, missing, advice):
 def test_an_alias_table_is_asked_for_by_whoever_needs_it(empty_store):
     with pytest.raises(UnknownError, match="no table 'entities' yet"):
         alias_index(empty_store)
+
+
+@pytest.fixture
+def two_dunes(shop):
+    """The shop with a novel and a film of one name, of which the novel is the likelier."""
+    film = 9
+    entities, aliases = shop.read("entities").to_pylist(), shop.read("aliases").to_pylist()
+    (novel,) = [row for row in entities if row["entity_id"] == DUNE]
+    (name,) = [row for row in aliases if row["entity_id"] == DUNE]
+    novel |= {"types": ["book"]}
+    entities.append(novel | {"entity_id": film, "title": "Dune (film)", "types": ["film"]})
+    name["prior"] = 0.75
+    aliases.append(name | {"entity_id": film, "prior": 0.25})
+    items = shop.read("items").to_pylist()
+    items.append(items[1] | {"item_id": 6, "external_id": "i6", "domain": "films"})
+    shop.replace(
+        {
+            "entities": pa.Table.from_pylist(entities, CATALOGUE["entities"]),
+            "aliases": pa.Table.from_pylist(aliases, CATALOGUE["aliases"]),
+            "items": pa.Table.from_pylist(items, CATALOGUE["items"]),
+        }
+    )
+    return shop
+
+
+def test_the_domain_of_an_item_reaches_the_chooser(two_dunes):
+    def of_dunes():
+        return {
+            row["item_id"]: (row["entity_id"], row["reason"], round(row["prior"], 2))
+            for row in two_dunes.read("mentions").to_pylist()
+            if row["surface"] == "Dune" and row["field"] == "title"
+        }
+
+    link(two_dunes)
+    assert of_dunes() == {2: (DUNE, "highest_prior", 0.75), 6: (DUNE, "highest_prior", 0.75)}
+    link(two_dunes, config=LinkConfig(chooser="typed"))
+    assert of_dunes() == {2: (DUNE, "highest_prior", 0.75), 6: (9, "type", 0.25)}
+
+
+def test_an_items_score_is_the_best_prior_whatever_the_chooser_compared(two_dunes):
+    link(two_dunes, config=LinkConfig(chooser="typed"))
+    (mention,) = [row for row in two_dunes.read("mentions").to_pylist() if row["entity_id"] == 9]
+    assert mention["score"] > 0.9
+    assert held(two_dunes)[6, 9]["score"] == pytest.approx(mention["prior"]) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("chooser", ["at1", "context"])
+def test_an_items_other_text_goes_to_the_chooser_that_reads_it(shop, chooser):
+    texts = shop.query(linking.TEXTS_SQL, {"context": chooser == "context"}).to_pylist()
+    (title,) = [row for row in texts if (row["item_id"], row["field"]) == (1, "title")]
+    (text,) = [row for row in texts if (row["item_id"], row["field"]) == (1, "text")]
+    expected = (title["text"], text["text"]) if chooser == "context" else (None, None)
+    assert (text["context"], title["context"]) == expected
+    assert {row["domain"] for row in texts} == {"books"}
