@@ -1,5 +1,6 @@
 """`mekb profiles`: people's interests, and a look at one person's."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,12 +31,37 @@ app = typer.Typer(
 UserArgument = Annotated[str, typer.Argument(help="The user's id, as imported.")]
 
 
+class Engine(StrEnum):
+    """Where the SQL of the score is run."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
 @app.command("build")
 def build(
-    store: StoreArgument,
+    store: Annotated[
+        Path | None, typer.Argument(help="The store: one DuckDB file.", show_default=False)
+    ] = None,
     memory_limit: MemoryOption = None,
     threads: ThreadsOption = None,
     spill_folder: SpillOption = None,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="Score in the store, or on Spark: Parquet to Parquet.")
+    ] = Engine.DUCKDB,
+    input: Annotated[
+        str | None, typer.Option("--input", help="Spark: what 'mekb data export' wrote; path or URI.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", help="Spark: where to write; path or URI.")
+    ] = None,
+    master: Annotated[
+        str, typer.Option("--master", help="Spark: local[2], spark://host:7077, yarn, ...")
+    ] = "local[*]",
+    conf: Annotated[
+        list[str] | None,
+        typer.Option("--conf", help="Spark: a setting NAME=VALUE; may be repeated."),
+    ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     force: ForceOption = False,
@@ -52,12 +78,52 @@ def build(
 
     machine = machine_settings(memory_limit, threads, spill_folder)
     settings = load_settings(config, [*(set_ or []), *machine])
-    with progress(quiet=quiet) as on_progress:
-        done = api.build_profiles(store, settings=settings, force=force, on_progress=on_progress)
-    note(str(done))
+    if engine is Engine.SPARK:
+        if store is not None or machine or not (input and output):
+            raise typer.BadParameter(
+                "--engine spark takes --input and --output, and no store or limits of this machine"
+            )
+        settings_of_spark = dict(_name_and_value(setting) for setting in conf or [])
+        found = api.build_profiles_on_spark(
+            input, output, master=master, conf=settings_of_spark, settings=settings, force=force
+        )
+        note(f"{output}: {', '.join(found.tables)} of {found.n_users:,} users")
+    else:
+        if store is None or input or output or conf:
+            raise typer.BadParameter("give a store; --input, --output and --conf are of --engine spark")
+        with progress(quiet=quiet) as on_progress:
+            done = api.build_profiles(
+                store, settings=settings, force=force, on_progress=on_progress
+            )
+        note(str(done))
     k_star = settings.scoring.k_star
     below, at = seam(k_star)
     note(f"s(k) at k* = {k_star:g}: {below:.6f} from below, {at:.6f} from k* on")
+
+
+def _name_and_value(setting: str) -> tuple[str, str]:
+    name, equals, value = setting.partition("=")
+    if not (name and equals):
+        raise typer.BadParameter(f"--conf {setting}: write NAME=VALUE")
+    return name, value
+
+
+@app.command("import")
+def import_(
+    store: StoreArgument,
+    folder: Annotated[
+        Path, typer.Argument(help="What 'mekb profiles build --engine spark' wrote.")
+    ],
+    force: ForceOption = False,
+) -> None:
+    """Take profiles scored on Spark into the store whose tables they were made from.
+
+    Example: mekb profiles import my.duckdb profiles
+    """
+    from mekb import api
+    from mekb.cli.output import note
+
+    note(str(api.import_profiles(store, folder, force=force)))
 
 
 @app.command("update")
