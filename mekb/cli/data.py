@@ -87,6 +87,27 @@ def column_setting(assignment: str) -> str:
     return f"source.{role}{equals}{json.dumps(column.strip()) if equals else ''}"
 
 
+@app.command("export")
+def export(
+    store: StoreArgument,
+    folder: Annotated[Path, typer.Argument(help="Where to write Parquet files.")],
+    table: Annotated[
+        list[str] | None,
+        typer.Option("--table", help="A table; may be repeated. Default: what profiles are made from."),
+    ] = None,
+    force: ForceOption = False,
+) -> None:
+    """Write tables of a store as Parquet with their schemas, for Spark or any other reader.
+
+    Example: mekb data export my.duckdb tables
+    """
+    from mekb import api
+    from mekb.cli.output import note
+
+    for name, n_rows in api.export_tables(store, folder, tables=table or (), force=force).items():
+        note(f"{folder / name}.parquet: {n_rows:,} rows")
+
+
 @app.command("describe")
 def describe(store: StoreArgument, format: FormatOption = Format.TABLE) -> None:
     """Show what a store holds: users, items, overlaps, link coverage, and what to worry about.
