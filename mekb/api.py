@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mekb.bundle import Bundle
     from mekb.cluster.scoring import ClusterScoring
     from mekb.edits import Edit
+    from mekb.forget import Forgotten
     from mekb.growth import Added
     from mekb.increments import Updated
     from mekb.linking import LinkingResult
@@ -636,21 +637,45 @@ def profile_edits(store: StoreLike, user: str) -> "tuple[Edit, ...]":
         return read_edits(source, user)
 
 
+def forget_user(store: StoreLike, user: str) -> "Forgotten":
+    """Remove a person from every table of a store, from its file, and from exports made for them; prove it.
+
+    The store's file is written anew without them and takes the old one's place in one step, so that an
+    interruption leaves the one or the other, whole. The disk must hold the store twice.
+
+    Args:
+        store: The store.
+        user: The user's id.
+
+    Raises:
+        UnknownError: no such user.
+        StoreError: the file cannot be written anew; the store is as before.
+    """
+    from mekb.forget import forget_user as forget
+
+    with opened(store) as target:
+        return forget(target, user)
+
+
 def export_profile(
     store: StoreLike, user: str, path: str | Path, *, format: str | None = None, force: bool = False
 ) -> UserGraph:
     """Write one user's MeKB to a file: json, csv, ttl, jsonld, nt, or a picture as png or svg.
+
+    The store remembers the file, so that `forget_user` can delete it.
 
     Raises:
         UnknownError: no such user, or no profiles yet.
         OutputError: the file exists and `force` is not set, or the format is not known.
     """
     from mekb.export import write_user_graph
+    from mekb.export_log import note_export
 
     with opened(store) as source:
         graph = user_graph(source, user)
         provenance = _provenance(source, graph.run_id)
-    write_user_graph(graph, Path(path), format=format, force=force, provenance=provenance)
+        write_user_graph(graph, Path(path), format=format, force=force, provenance=provenance)
+        note_export(source, Path(path), user)
     return graph
 
 
@@ -683,6 +708,7 @@ def export_profiles(
     """
     from mekb.all_profiles import read_all_graphs
     from mekb.export import write_user_graphs
+    from mekb.export_log import note_export
     from mekb.interests import newest_run
 
     with opened(store) as source:
@@ -692,13 +718,15 @@ def export_profiles(
             hint=f"build the profiles with 'mekb profiles build {source.path}'",
         )
         total = source.count("users")
-        return write_user_graphs(
+        n_users = write_user_graphs(
             read_all_graphs(source),
             Path(path),
             force=force,
             provenance=_provenance(source, newest_run(source)),
             on_user=lambda done: on_progress("users", done, total),
         )
+        note_export(source, Path(path), None)
+        return n_users
 
 
 def read_profile(path: str | Path, *, user: str | None = None) -> UserGraph:
@@ -894,7 +922,8 @@ def recommend(
 
     Args:
         bundle: A bundle, open or by its folder.
-        user: A user of `store`, whose positive interactions are the history; or of a `profile` file of many.
+        user: A user of `store`, whose positive interactions are the history, and whose edited profile is
+            taken where they edited it; or of a `profile` file of many.
         store: The store that knows the user.
         history: Items as "ITEM" or "DOMAIN:ITEM".
         interests: QIDs, titles or names of entities; used alone, not together with a history.
@@ -907,7 +936,7 @@ def recommend(
         SourceError: the profile's file is malformed.
     """
     from mekb.bundle import Bundle
-    from mekb.query import answer, history_of, weights_of_interests
+    from mekb.query import answer, history_of, weights_of_graph, weights_of_interests
 
     if k < 1:
         raise UnknownError(f"k is {k}; ask for 1 item at least")
@@ -936,9 +965,11 @@ def recommend(
     known = history_of(
         opened_bundle, [pair for pair in pairs if pair[0] is None or pair[0] in opened_bundle.items]
     )
-    return answer(
-        opened_bundle, opened_bundle.profiles.weights(known), history=known, k=k, explain=explain
-    )
+    weights, notes = opened_bundle.profiles.weights(known), []
+    if user is not None and store is not None and profile_edits(store, user):
+        weights, notes = weights_of_graph(opened_bundle, user_graph(store, user))
+        notes = ["the profile was edited by its owner", *notes]
+    return answer(opened_bundle, weights, history=known, k=k, explain=explain, notes=notes)
 
 
 def _answer_to_profile(bundle: "Bundle", graph: UserGraph, *, k: int, explain: bool) -> "Answer":

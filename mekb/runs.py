@@ -124,22 +124,27 @@ def record_run(
         started: When, in UTC without a zone.
         seconds: How long it took.
     """
+    row = run_row(stage, outputs, started, seconds)
+    store.append_run(row)
+    return str(row["run_id"])
+
+
+def run_row(
+    stage: Stage, outputs: Mapping[str, str], started: datetime, seconds: float
+) -> dict[str, object]:
+    """Return the row of `runs` for a stage that is done; arguments as for `record_run`."""
     text = json.dumps(outputs, sort_keys=True)
     digest = hashlib.sha256((stage.name + started.isoformat() + text).encode()).hexdigest()
-    run_id = f"{stage.name}-{started:%Y%m%dT%H%M%S}-{digest[:6]}"
-    store.append_run(
-        {
-            "run_id": run_id,
-            "stage": stage.name,
-            **_identity(stage),
-            "outputs": text,
-            "seed": stage.seed,
-            "started_at": started,
-            "seconds": seconds,
-            "host": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        }
-    )
-    return run_id
+    return {
+        "run_id": f"{stage.name}-{started:%Y%m%dT%H%M%S}-{digest[:6]}",
+        "stage": stage.name,
+        **_identity(stage),
+        "outputs": text,
+        "seed": stage.seed,
+        "started_at": started,
+        "seconds": seconds,
+        "host": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
 
 
 def _identity(stage: Stage) -> dict[str, str]:

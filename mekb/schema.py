@@ -162,6 +162,19 @@ PROFILE_EDITS = table_schema(
 """What people changed in their own profiles (`mekb.effective`). Users go by their external id, since ids of an
 import made anew may be others; no stage replaces this table."""
 
+EXPORTS = table_schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("external_id", pa.string()),
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("at", pa.timestamp("us"), nullable=False),
+    ],
+    key=["path"],
+    sort=["path"],
+    checks={},
+)
+"""Files that were exported, and whose profile they hold; null: everybody's. Known so that `forget` finds them."""
+
 RUNS = table_schema(
     [
         pa.field("run_id", pa.string(), nullable=False),
@@ -196,6 +209,7 @@ CATALOGUE = {
     "idf_basis": IDF_BASIS,
     "touched_users": TOUCHED_USERS,
     "profile_edits": PROFILE_EDITS,
+    "exports": EXPORTS,
     "runs": RUNS,
 }
 """Every table a store may hold, in the order of the pipeline."""

@@ -35,9 +35,15 @@ _SCOPE = "mekb_scope"
 class Store:
     """An open store. Use `Store.open` in a `with` block; one writer at a time."""
 
-    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: duckdb.DuckDBPyConnection,
+        settings: StoreSettings | None = None,
+    ) -> None:
         self.path = path
         self.connection = connection
+        self.settings = settings or StoreSettings()
         self._in_transaction = False
 
     @classmethod
@@ -62,7 +68,7 @@ class Store:
             raise StoreError(f"{path}: is a folder; a store is one DuckDB file")
         if fresh and not path.parent.is_dir():
             raise StoreError(f"{path}: its folder {path.parent} does not exist; make it first")
-        store = cls(path, connect(path, settings or StoreSettings()))
+        store = cls(path, connect(path, settings or StoreSettings()), settings)
         try:
             store._check_or_mark(fresh=fresh)
         except BaseException:

@@ -47,10 +47,12 @@ def build(
     threads: ThreadsOption = None,
     spill_folder: SpillOption = None,
     engine: Annotated[
-        Engine, typer.Option("--engine", help="Score in the store, or on Spark: Parquet to Parquet.")
+        Engine,
+        typer.Option("--engine", help="Score in the store, or on Spark: Parquet to Parquet."),
     ] = Engine.DUCKDB,
     input: Annotated[
-        str | None, typer.Option("--input", help="Spark: what 'mekb data export' wrote; path or URI.")
+        str | None,
+        typer.Option("--input", help="Spark: what 'mekb data export' wrote; path or URI."),
     ] = None,
     output: Annotated[
         str | None, typer.Option("--output", help="Spark: where to write; path or URI.")
@@ -90,7 +92,9 @@ def build(
         note(f"{output}: {', '.join(found.tables)} of {found.n_users:,} users")
     else:
         if store is None or input or output or conf:
-            raise typer.BadParameter("give a store; --input, --output and --conf are of --engine spark")
+            raise typer.BadParameter(
+                "give a store; --input, --output and --conf are of --engine spark"
+            )
         with progress(quiet=quiet) as on_progress:
             done = api.build_profiles(
                 store, settings=settings, force=force, on_progress=on_progress
@@ -337,6 +341,52 @@ def _mention_rows(interest: "Interest", most: int) -> list[dict[str, object]]:
             dict.fromkeys(rows[0]) | {"title": f"and {len(surest) - most} more (--mentions)"}
         )
     return rows
+
+
+@app.command("forget")
+def forget(
+    store: StoreArgument,
+    user: UserArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Remove a person from every table, from the file itself, and from exports made for them; prove it.
+
+    The store is written anew without them, then takes the old one's place in one step. Interrupted at any
+    moment, it holds them wholly or not at all, and the command can be given again.
+
+    Example: mekb profiles forget my.duckdb u00001 --yes
+    """
+    import dataclasses
+
+    from mekb import api
+    from mekb.cli.output import note, print_json, print_rows
+
+    if not yes:
+        typer.confirm(
+            f"Remove everything about '{user}' from {store}? It cannot be undone", abort=True
+        )
+    done = api.forget_user(store, user)
+    if format is Format.JSON:
+        print_json(dataclasses.asdict(done))
+        return
+    rows = [
+        {"table": table, "rows before": n_rows, "rows after": done.after[table]}
+        for table, n_rows in done.before.items()
+    ]
+    print_rows(rows, format, title=f"What was of {user}")
+    for place, n_rows in done.found.items():
+        note(
+            f"{place}: {n_rows} rows hold the text '{user}' as a value: a name that is alike, or a file's"
+        )
+    note(
+        f"the id in the file's bytes: {done.bytes_before} times before, {done.bytes_after} after"
+        f" ({done.alike} other ids contain it)"
+    )
+    for path in done.deleted:
+        note(f"deleted {path}")
+    for line in done.left:
+        note(line)
 
 
 @app.command("export")
