@@ -93,7 +93,9 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Where to write Parquet files.")],
     table: Annotated[
         list[str] | None,
-        typer.Option("--table", help="A table; may be repeated. Default: what profiles are made from."),
+        typer.Option(
+            "--table", help="A table; may be repeated. Default: what profiles are made from."
+        ),
     ] = None,
     force: ForceOption = False,
 ) -> None:
