@@ -4,7 +4,7 @@
 
 An entity that the basis does not know has the idf of one user. What this leaves behind is measured
 (`mekb.drift`); scoring everybody again is a choice. An update is refused, and never half right, where more
-than some users' items changed: other settings, another version of the code, an import, or other entities on
+than some users' items changed: other settings, another formula, an import, or other entities on
 items that were scored before.
 """
 
@@ -18,6 +18,7 @@ from mekb.aggregation import (
     Side,
     clear,
     count_entities,
+    formula_fingerprint,
     known_spread,
     scored_slices,
     sides,
@@ -25,13 +26,15 @@ from mekb.aggregation import (
     user_parts,
 )
 from mekb.drift import Drift, measure_drift
+from mekb.effective import write_edited_texts
 from mekb.errors import RefreshError
-from mekb.fingerprint import RowsDigest, code_fingerprint
+from mekb.fingerprint import RowsDigest
 from mekb.interests import NOBODY_SQL, SCORED_TABLES, build_profiles
 from mekb.runs import (
     Run,
     Stage,
     StageResult,
+    changed_outputs,
     newest_run,
     read_runs,
     record_run,
@@ -127,16 +130,16 @@ def _last_scoring(store: Store, scoring: ScoringConfig) -> tuple[Run, dict[str, 
         )
     inputs = _inputs(store)
     for reason, holds in (
-        ("the settings of scoring are others", scored.config == settings_of(scoring)),
-        ("they are from another version of this program", scored.code == _code()),
-        ("the alias table is another", inputs.get("entities") == scored.inputs.get("entities")),
-        ("items scored before have other entities", _only_grew(store, scored, inputs)),
+        ("the settings of scoring changed", scored.config == settings_of(scoring)),
+        ("the formula changed", inputs["formula"] == scored.inputs.get("formula")),
+        ("the alias table changed", inputs["entities"] == scored.inputs.get("entities")),
+        ("items scored before got other entities", _only_grew(store, scored, inputs)),
         ("interactions were imported anew", _follows(store, scored, inputs["interactions"])),
     ):
         if not holds:
             raise RefreshError(
-                f"{store.path}: profiles cannot be updated for some users alone, {reason} since run"
-                f" {scored.run_id}; score everybody with --refresh"
+                f"{store.path}: profiles cannot be updated for some users alone: since run {scored.run_id}"
+                f" {reason}; score everybody with --refresh"
             )
     return scored, inputs
 
@@ -145,13 +148,8 @@ def _inputs(store: Store) -> dict[str, str]:
     """Return the fingerprints of what profiles are made from; of a large alias table, as its build wrote it down."""
     inputs = table_inputs(store, *(name for name in SCORED_TABLES if name != "entities"))
     built = newest_run(store, "aliases")
-    return inputs | (
-        {"entities": built.outputs["entities"]} if built else table_inputs(store, "entities")
-    )
-
-
-def _code() -> str:
-    return code_fingerprint(Stage("", {}, {}, ()).packages)
+    entities = built.outputs if built else table_inputs(store, "entities")
+    return inputs | {"entities": entities["entities"], "formula": formula_fingerprint()}
 
 
 def _only_grew(store: Store, scored: Run, inputs: dict[str, str]) -> bool:
@@ -200,15 +198,17 @@ def _score_chosen(
             count_entities(store, side, parts)
             slices = scored_slices(store, side, parts, n_all, on_part)
             changes |= store.replace_users("chosen_users", side.tables, slices)
+        edited = write_edited_texts(store)
         store.replace({"touched_users": store.query(NOBODY_SQL)})
         seconds = time.perf_counter() - clock
-        run_id = record_run(store, stage, _outputs(store, scored, changes), started, seconds)
+        outputs = _outputs(store, scored, changes)
+        if edited is not None:
+            outputs = changed_outputs(outputs, {"profiles": edited})
+        run_id = record_run(store, stage, outputs, started, seconds)
     return StageResult("update", run_id, skipped=False, seconds=seconds)
 
 
 def _outputs(store: Store, scored: Run, changes: dict[str, Change]) -> dict[str, str]:
     """Return the fingerprints of the tables written: those known, less what was taken, with what was added."""
-    return {"touched_users": store.fingerprint("touched_users")} | {
-        table: str(RowsDigest.parse(scored.outputs[table]).without(taken).joined_by(added))
-        for table, (taken, added) in changes.items()
-    }
+    known = {table: scored.outputs[table] for table in changes}
+    return {"touched_users": store.fingerprint("touched_users")} | changed_outputs(known, changes)

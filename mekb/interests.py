@@ -1,7 +1,8 @@
 """The profile stage: score every user's interests into `user_entity`, flatten them into `profiles`, read one.
 
 All positive interactions of the store count here: this is the graph people look at, edit and export. What is
-trained and evaluated is scored anew from training rows only (`mekb.dataset`).
+trained and evaluated is scored anew from training rows only (`mekb.dataset`), and knows no edits: an edit is no
+observation.
 """
 
 from collections import defaultdict
@@ -16,11 +17,13 @@ from mekb.aggregation import (
     clear,
     count_entities,
     count_spread,
+    formula_fingerprint,
     scored_slices,
     sides,
     unheard,
     user_parts,
 )
+from mekb.effective import own_interests, write_edited_texts
 from mekb.errors import UnknownError
 from mekb.graph import Evidence, Interest, UserGraph
 from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
@@ -29,7 +32,7 @@ from mekb.store import Store
 
 ONE_USERS_INTERESTS_SQL = """
 with own as (
-    select * from user_entity where user_id = $user_id
+    select * from own_interests where user_id = $user_id
 ),
 named as (
     select entity_id, title, label, kind from entities semi join own using (entity_id)
@@ -39,8 +42,8 @@ named as (
 spread as (
     select entity_id, count(*) as n_users from user_entity semi join own using (entity_id) group by entity_id
 )
-select entity_id, title, label, kind, n_items, n_users, tf, idf, weight, rank
-from own join named using (entity_id) join spread using (entity_id)
+select entity_id, title, label, kind, n_items, coalesce(n_users, 0) as n_users, tf, idf, weight, rank, origin
+from own join named using (entity_id) left join spread using (entity_id)
 order by rank
 """
 
@@ -136,6 +139,7 @@ def build_profiles(
         store.replace(
             {"idf_basis": pa.concat_tables(bases), "touched_users": store.query(NOBODY_SQL)}
         )
+        write_edited_texts(store)
 
     try:
         return run_stage(store, stage, lambda: write, force=force)
@@ -170,7 +174,7 @@ def user_id_of(store: Store, user: str) -> int:
 
 
 def read_user_graph(store: Store, user: str) -> UserGraph:
-    """Return one user's MeKB with its evidence; empty when nothing of theirs could be linked.
+    """Return one user's MeKB with its evidence and edits; empty when nothing of theirs could be linked.
 
     Raises:
         UnknownError: no such user, or no profiles yet.
@@ -181,7 +185,8 @@ def read_user_graph(store: Store, user: str) -> UserGraph:
     only = {"first_user": user_id, "last_user": user_id}
     for row in store.query(EVIDENCE_SQL, only).drop_columns("user_id").to_pylist():
         evidence[row.pop("entity_id")].append(Evidence(**row))
-    rows = store.query(ONE_USERS_INTERESTS_SQL, {"user_id": user_id}).to_pylist()
+    with own_interests(store, (user_id, user_id)):
+        rows = store.query(ONE_USERS_INTERESTS_SQL, {"user_id": user_id}).to_pylist()
     return UserGraph(
         user=user,
         interests=tuple(
