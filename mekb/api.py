@@ -573,16 +573,59 @@ def update_profiles(
         return update(target, chosen.scoring, chosen.update, refresh=refresh, on_part=on_part)
 
 
-def user_graph(store: StoreLike, user: str) -> UserGraph:
-    """Return one user's MeKB: interests by falling weight, each with its evidence.
+def import_relations(store: StoreLike, file: str | Path, *, force: bool = False) -> StageResult:
+    """Read relations of the knowledge graph (subject, predicate, object; QIDs) into a store.
 
     Raises:
-        UnknownError: no such user, or no profiles yet.
+        SourceError: no such file, or no row relates two QIDs.
+        DumpError: the file lacks the columns.
+    """
+    from mekb.neighbours import import_relations as read
+
+    with opened(store) as target:
+        return read(target, Path(file), _file_inputs({"relations": [Path(file)]}), force=force)
+
+
+def infer_interests(
+    store: StoreLike, *, settings: Settings | None = None, force: bool = False
+) -> StageResult:
+    """Spread interests one hop along relations into a table of its own, marked as inferred; see `mekb.neighbours`.
+
+    Args:
+        store: A store with profiles and relations.
+        settings: `settings.neighbours`.
+        force: Infer though nothing changed.
+
+    Raises:
+        UnknownError: the store has no profiles, or no relations.
+    """
+    from mekb.neighbours import infer_interests as infer
+
+    chosen = settings or Settings()
+    with opened(store, settings=chosen) as target:
+        return infer(target, chosen.neighbours, force=force)
+
+
+def user_graph(store: StoreLike, user: str, *, inferred: bool = False) -> UserGraph:
+    """Return one user's MeKB: interests by falling weight, each with its evidence.
+
+    Args:
+        store: A store with profiles.
+        user: The user's id.
+        inferred: Put what was inferred from their interests behind them.
+
+    Raises:
+        UnknownError: no such user, no profiles yet, or nothing inferred yet.
     """
     from mekb.interests import read_user_graph
 
     with opened(store) as source:
-        return read_user_graph(source, user)
+        graph = read_user_graph(source, user)
+        if not inferred:
+            return graph
+        from mekb.neighbours import with_inferred
+
+        return with_inferred(source, graph)
 
 
 def edit_profile(
@@ -658,7 +701,13 @@ def forget_user(store: StoreLike, user: str) -> "Forgotten":
 
 
 def export_profile(
-    store: StoreLike, user: str, path: str | Path, *, format: str | None = None, force: bool = False
+    store: StoreLike,
+    user: str,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    force: bool = False,
+    inferred: bool = False,
 ) -> UserGraph:
     """Write one user's MeKB to a file: json, csv, ttl, jsonld, nt, or a picture as png or svg.
 
@@ -672,7 +721,7 @@ def export_profile(
     from mekb.export_log import note_export
 
     with opened(store) as source:
-        graph = user_graph(source, user)
+        graph = user_graph(source, user, inferred=inferred)
         provenance = _provenance(source, graph.run_id)
         write_user_graph(graph, Path(path), format=format, force=force, provenance=provenance)
         note_export(source, Path(path), user)
@@ -718,13 +767,14 @@ def export_profiles(
             hint=f"build the profiles with 'mekb profiles build {source.path}'",
         )
         total = source.count("users")
-        n_users = write_user_graphs(
-            read_all_graphs(source),
-            Path(path),
-            force=force,
-            provenance=_provenance(source, newest_run(source)),
-            on_user=lambda done: on_progress("users", done, total),
-        )
+        with contextlib.closing(read_all_graphs(source)) as graphs:
+            n_users = write_user_graphs(
+                graphs,
+                Path(path),
+                force=force,
+                provenance=_provenance(source, newest_run(source)),
+                on_user=lambda done: on_progress("users", done, total),
+            )
         note_export(source, Path(path), None)
         return n_users
 

@@ -20,7 +20,7 @@ from alias_tables.config import AliasConfig
 from entity_linking.config import LinkConfig
 from mekb.connection import StoreSettings
 from mekb.errors import ConfigError
-from mekb.scoring import EntityWeights, ScoringConfig, UpdateConfig
+from mekb.scoring import EntityWeights, NeighbourConfig, ScoringConfig, UpdateConfig
 from mekb.sources.config import ImportConfig
 
 
@@ -63,6 +63,7 @@ class Settings(BaseModel):
     weights: EntityWeights = EntityWeights()
     scoring: ScoringConfig = ScoringConfig()
     update: UpdateConfig = UpdateConfig()
+    neighbours: NeighbourConfig = NeighbourConfig()
     store: StoreSettings = StoreSettings()
     split: SplitConfig = SplitConfig()
     train: TrainConfig = TrainConfig()

@@ -44,6 +44,8 @@ union all
 select entity_id, title, kind from custom_entities
 where title = $title and coalesce($kind, kind) = kind
 """
+INFERRED_SQL = "delete from inferred_interests where user_id = $user_id"
+"""What was inferred from a profile goes when the profile is edited, until it is inferred anew."""
 CLEAR_SQL = "delete from profile_edits where external_id = $user"
 
 _QID = re.compile(r"[Qq]([1-9]\d{0,9})", re.ASCII)
@@ -202,7 +204,10 @@ def _write(store: Store, user: str, edits: Iterable[Edit]) -> None:
             store.replace({"profile_edits": PROFILE_EDITS.empty_table()})
         store.connection.execute(CLEAR_SQL, {"user": user})
         store.merge("profile_edits", rows)
-        text = write_text_of(store, user_id_of(store, user))
+        user_id = user_id_of(store, user)
+        text = write_text_of(store, user_id)
+        if store.has("inferred_interests"):
+            store.connection.execute(INFERRED_SQL, {"user_id": user_id})
         amend_outputs(store, {"profiles": text}, "profiles", "update")
 
 

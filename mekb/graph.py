@@ -48,6 +48,8 @@ class Interest:
     rank: int
     evidence: tuple[Evidence, ...] = ()
     origin: Origin = "derived"
+    sources: tuple[int, ...] = ()
+    """Entity ids of the interests an inferred one is from, by their rank."""
 
     @property
     def edited(self) -> bool:

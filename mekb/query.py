@@ -121,7 +121,8 @@ def weights_of_graph(bundle: Bundle, graph: UserGraph) -> tuple[csr_array, list[
 
     Its weights are kept as they are, since a person may have edited them, and made to sum to 1 over what is
     known here. A Wikidata entity is known by its id; a title stands for it only where one side has no id.
-    Brands, categories and the like are known by their names.
+    Brands, categories and the like are known by their names. What was inferred from other interests is passed
+    over.
 
     Returns:
         Weights of shape (1, entities), and a note on what is not known here.
@@ -129,7 +130,8 @@ def weights_of_graph(bundle: Bundle, graph: UserGraph) -> tuple[csr_array, list[
     row_of = _rows_by_name(bundle)
     weights: dict[int, float] = {}
     unknown: list[Interest] = []
-    for interest in graph.interests:
+    own_interests = [interest for interest in graph.interests if interest.origin != "inferred"]
+    for interest in own_interests:
         if interest.qid is not None:
             names = [interest.qid, ("page", interest.title)]
         elif interest.kind == "wikidata":
@@ -145,7 +147,7 @@ def weights_of_graph(bundle: Bundle, graph: UserGraph) -> tuple[csr_array, list[
     if unknown:
         share = sum(interest.weight for interest in unknown)
         notes.append(
-            f"{len(unknown)} of {len(graph.interests)} interests, {share:.0%} of the weight, are of no item"
+            f"{len(unknown)} of {len(own_interests)} interests, {share:.0%} of the weight, are of no item"
             f" here; '{unknown[0].title}' weighs most"
         )
     found = _indicator(sorted(weights), len(bundle.profiles.entities.titles))

@@ -162,6 +162,37 @@ PROFILE_EDITS = table_schema(
 """What people changed in their own profiles (`mekb.effective`). Users go by their external id, since ids of an
 import made anew may be others; no stage replaces this table."""
 
+RELATIONS = table_schema(
+    [
+        pa.field("subject", pa.uint32(), nullable=False),
+        pa.field("predicate", pa.string(), nullable=False),
+        pa.field("object", pa.uint32(), nullable=False),
+    ],
+    key=["subject", "predicate", "object"],
+    sort=["subject", "predicate", "object"],
+    checks={"predicate_not_empty": "select * from relations where predicate = ''"},
+)
+"""Statements of the knowledge graph between entities, the known and others: "Q462 P31 Q24856"."""
+
+INFERRED_INTERESTS = table_schema(
+    [
+        pa.field("user_id", pa.uint32(), nullable=False),
+        pa.field("entity_id", pa.uint32(), nullable=False),
+        pa.field("weight", pa.float64(), nullable=False),
+        pa.field("rank", pa.uint32(), nullable=False),
+        pa.field("sources", pa.list_(pa.uint32()), nullable=False),
+    ],
+    key=["user_id", "entity_id"],
+    sort=["user_id", "entity_id"],
+    checks={
+        "weight_in_unit_interval": "select * from inferred_interests where not (weight > 0 and weight <= 1)",
+        "from_something": "select * from inferred_interests where len(sources) = 0",
+        "user_known": "select * from inferred_interests anti join users using (user_id)",
+    },
+)
+"""Interests one hop further (`mekb.neighbours`), apart from `user_entity`; `sources` are the interests they are
+from, the strongest first."""
+
 EXPORTS = table_schema(
     [
         pa.field("path", pa.string(), nullable=False),
@@ -208,6 +239,8 @@ CATALOGUE = {
     "profiles": PROFILES,
     "idf_basis": IDF_BASIS,
     "touched_users": TOUCHED_USERS,
+    "relations": RELATIONS,
+    "inferred_interests": INFERRED_INTERESTS,
     "profile_edits": PROFILE_EDITS,
     "exports": EXPORTS,
     "runs": RUNS,

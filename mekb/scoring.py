@@ -30,7 +30,15 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from scipy.sparse import csr_array
 
 
@@ -62,6 +70,34 @@ class ScoringConfig(BaseModel):
     """What ages are measured to; None takes the newest interaction. What is newer has age 0."""
     negative_up_to: float | None = Field(default=None, allow_inf_nan=False)
     """A rating of at most this, where it is not positive, is a negative interest; None keeps none."""
+
+
+class NeighbourConfig(BaseModel):
+    """How interest spreads one hop along relations (`mekb.neighbours`); nothing spreads unless it is asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gamma: float = Field(default=0.4, gt=0, le=1)
+    """Damping; 0.3-0.5 is usual."""
+    relations: dict[str, NonNegativeFloat] = {
+        "P31": 1.0,  # instance of
+        "P136": 1.0,  # genre
+        "P50": 1.0,  # author
+        "P57": 1.0,  # director
+        "P161": 1.0,  # cast member
+        "P175": 1.0,  # performer
+        "P106": 1.0,  # occupation
+        "P179": 1.0,  # part of the series
+        "P144": 1.0,  # based on
+        "P674": 1.0,  # characters
+        "P495": 1.0,  # country of origin
+        "P921": 1.0,  # main subject
+    }
+    """w_r by property; one that is not named has none. These have a meaning across domains."""
+    max_degree: PositiveInt = 10_000
+    """What more subjects have by one relation is left out."""
+    top: PositiveInt = 20
+    """Inferred interests a user."""
 
 
 class UpdateConfig(BaseModel):
@@ -118,10 +154,10 @@ with factors as (
                else $k_star * (1 + ln(held.k / $k_star))
            end as tf,
            case when $use_idf
-               then ln(cast($n_all as double) / coalesce(cast(spread.n_users as double), 1))
+               then ln(cast($n_all as double) / cast(spread.n_users as double))
                else cast(1 as double)
            end as idf
-    from held left join spread on held.entity_id = spread.entity_id
+    from held join spread on held.entity_id = spread.entity_id
     where held.user_id between $first_user and $last_user
 ),
 kept as (
@@ -144,8 +180,7 @@ from weighted
 """Rows of `user_entity` (or of `negative_interests`) from `held` and `spread`.
 
 Sums are taken in decimals, which are exact: no order of rows, number of threads or parts, and no engine
-changes a bit of them. Ties in weight are ranked by entity id. An entity that `spread` does not know has the
-idf of one user, the largest, as in `inverse_user_frequency`.
+changes a bit of them. Ties in weight are ranked by entity id. `spread` must know every entity of `held`.
 """
 
 ALL_USERS = (0, 2**32 - 1)

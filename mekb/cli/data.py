@@ -154,3 +154,22 @@ def _print_links(links: "LinkCoverage") -> None:
         print_rows(entities, Format.TABLE, title=f"{domain.domain}: most frequent entities")
         surfaces = [surface.model_dump() for surface in domain.top_surfaces]
         print_rows(surfaces, Format.TABLE, title=f"{domain.domain}: most frequent surfaces")
+
+
+@app.command("relations")
+def relations(
+    store: StoreArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(help="A TSV, CSV or Parquet file: subject, predicate, object, as QIDs."),
+    ],
+    force: ForceOption = False,
+) -> None:
+    """Import relations of the knowledge graph, along which 'mekb profiles infer' spreads interests.
+
+    Example: mekb data relations my.duckdb triples.tsv
+    """
+    from mekb import api
+    from mekb.cli.output import note
+
+    note(str(api.import_relations(store, file, force=force)))

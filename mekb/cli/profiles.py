@@ -174,6 +174,9 @@ def show(
         int, typer.Option("--mentions", min=0, help="Show so many mentions an interest at most.")
     ] = 3,
     all: Annotated[bool, typer.Option("--all", help="Show removed interests too.")] = False,
+    inferred: Annotated[
+        bool, typer.Option("--inferred", help="Show what 'mekb profiles infer' made of them too.")
+    ] = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Show one user's interests: how each weight comes about, and the items and mentions it is from.
@@ -186,7 +189,7 @@ def show(
     from mekb.cli.output import print_json, print_line, print_rows
     from mekb.export import content_of
 
-    graph = api.user_graph(store, user)
+    graph = api.user_graph(store, user, inferred=inferred)
     if format is Format.JSON:
         print_json(content_of(graph))
         return
@@ -343,6 +346,27 @@ def _mention_rows(interest: "Interest", most: int) -> list[dict[str, object]]:
     return rows
 
 
+@app.command("infer")
+def infer(
+    store: StoreArgument,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Spread interests one hop along relations, apart from what the items gave, and marked as inferred.
+
+    Needs relations ('mekb data relations'); 'profiles show --inferred' shows what came of it.
+
+    Example: mekb profiles infer my.duckdb --set neighbours.gamma=0.3
+    """
+    from mekb import api
+    from mekb.cli.output import note
+    from mekb.config import load_settings
+
+    settings = load_settings(config, set_ or [])
+    note(str(api.infer_interests(store, settings=settings, force=force)))
+
+
 @app.command("forget")
 def forget(
     store: StoreArgument,
@@ -398,6 +422,9 @@ def export(
         typer.Argument(help="Where to; the ending decides: .json .csv .ttl .jsonld .nt .png .svg"),
     ],
     force: ForceOption = False,
+    inferred: Annotated[
+        bool, typer.Option("--inferred", help="Write inferred interests too, marked as such.")
+    ] = False,
 ) -> None:
     """Write one user's interest graph to a file.
 
@@ -406,7 +433,7 @@ def export(
     from mekb import api
     from mekb.cli.output import note
 
-    graph = api.export_profile(store, user, file, force=force)
+    graph = api.export_profile(store, user, file, force=force, inferred=inferred)
     note(f"{file}: {len(graph.interests)} interests of {user}")
 
 

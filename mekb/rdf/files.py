@@ -14,7 +14,6 @@ import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +24,8 @@ from rdflib.exceptions import ParserError
 from mekb.errors import SourceError, UnknownError
 from mekb.graph import UserGraph
 from mekb.rdf.read import profiles_of, read_user_graph
+from mekb.rdf.statements import INFERRED_GRAPH
+from mekb.rdf.terms import quoted
 
 FORMATS = ("json", "jsonld", "nq", "nt", "ttl")
 """What can be read; each is also the ending of its files, to which `.gz` may be added."""
@@ -57,10 +58,16 @@ def read_profiles(path: Path, *, format: str | None = None) -> Iterator[UserGrap
     Raises:
         SourceError: if the file cannot be read, is malformed, or holds no profile.
     """
-    if _format_of(path, format) == "json":
+    yield from _profiles(path, _format_of(path, format), "")
+
+
+def _profiles(path: Path, format: str, mark: str) -> Iterator[UserGraph]:  # noqa: A002  (as above)
+    """Yield the MeKBs of a file, or of N-Quads those whose lines hold a text."""
+    if format == "json":
         yield _from_json(path)
         return
-    for place, rdf in read_graphs(path, format=format):
+    parts = _from_lines(path, mark) if format == "nq" else read_graphs(path, format=format)
+    for place, rdf in parts:
         try:
             profiles = profiles_of(rdf)
             if not profiles:
@@ -78,7 +85,8 @@ def read_profile(path: Path, *, user: str | None = None, format: str | None = No
         SourceError: if the file cannot be read, is malformed, or holds several users and none was named.
         UnknownError: if it does not hold the user.
     """
-    found = read_profiles(path, format=format)
+    mark = quoted(user) if user is not None and user.isascii() else ""
+    found = _profiles(path, _format_of(path, format), mark)
     if user is not None:
         graph = next((graph for graph in found if graph.user == user), None)
         if graph is None:
@@ -144,15 +152,21 @@ def _text_of(path: Path) -> str:
         raise SourceError(f"{path}, line {line}: is not UTF-8") from error
 
 
-def _from_lines(path: Path) -> Iterator[Part]:
-    """Yield the graphs of N-Quads or N-Triples; lines without a graph are one too."""
+def _from_lines(path: Path, mark: str = "") -> Iterator[Part]:
+    """Yield the graphs of N-Quads or N-Triples whose lines hold a text; lines without a graph are one too."""
     with _opened(path) as lines:
         statements = _statements(path, lines)
-        for name, group in itertools.groupby(statements, key=itemgetter(1)):
+        for name, group in itertools.groupby(statements, key=_graph_of):
             numbers, _, triples = zip(*group, strict=True)
             number, text = numbers[0], "".join(triples)
             place = f"{path}, line {number}" if name else str(path)
-            yield Part(place, _parsed(text, "nt", place))
+            if mark in text:  # what a user is called stands in their lines, and parsing is slow
+                yield Part(place, _parsed(text, "nt", place))
+
+
+def _graph_of(statement: tuple[int, str, str]) -> str:
+    """Return the graph of a statement; what was inferred belongs to the profile it is inferred from."""
+    return statement[1].removesuffix(">").removesuffix(INFERRED_GRAPH)
 
 
 def _statements(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, str, str]]:

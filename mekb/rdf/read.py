@@ -19,6 +19,8 @@ WD = Namespace(PREFIXES["wd"])
 WI = Namespace(PREFIXES["wi"])
 WO = Namespace(PREFIXES["wo"])
 
+_SHOWN = 40
+
 
 def profiles_of(rdf: Graph) -> list[Node]:
     """Return the profiles of a graph, in order of their IRIs."""
@@ -56,7 +58,9 @@ def read_user_graph(rdf: Graph, profile: Node | None = None) -> UserGraph:
 def _interest(rdf: Graph, node: Node) -> Interest:
     """Return one interest."""
     topic = _one(rdf, node, WI.topic)
-    evidence = (_evidence(rdf, mention) for mention in rdf.objects(node, PROV.wasDerivedFrom))
+    origins = list(rdf.objects(node, PROV.wasDerivedFrom))
+    sources = [origin for origin in origins if (origin, WI.topic, None) in rdf]
+    evidence = (_evidence(rdf, mention) for mention in origins if mention not in sources)
     interest = Interest(
         entity_id=_count(rdf, topic, MEKB.entityId),
         title=_text(rdf, topic, MEKB.title),
@@ -72,6 +76,10 @@ def _interest(rdf: Graph, node: Node) -> Interest:
             sorted(evidence, key=lambda at: (at.domain, at.item, at.field, at.start, at.stop))
         ),
         origin=_origin(rdf, node),
+        sources=tuple(
+            _count(rdf, _one(rdf, source, WI.topic), MEKB.entityId)
+            for source in sorted(sources, key=lambda source: _count(rdf, source, MEKB.rank))
+        ),
     )
     if str(topic).startswith(WD) and str(topic) != f"{WD}{interest.qid}":
         raise SourceError(f"<{topic}> has the entity id {interest.entity_id} of another entity")
@@ -124,7 +132,7 @@ def _number(rdf: Graph, subject: Node, predicate: URIRef) -> float:
     except ArithmeticError:
         number = math.nan
     if not math.isfinite(number):
-        raise SourceError(f"<{subject}>: <{predicate}> is {written!r}, no number")
+        raise SourceError(f"<{subject}>: <{predicate}> is {written[:_SHOWN]!r}, no number")
     return number
 
 
@@ -132,7 +140,7 @@ def _count(rdf: Graph, subject: Node, predicate: URIRef) -> int:
     """Return a property as a count or an offset."""
     written = _text(rdf, subject, predicate)
     if not (written.isascii() and written.isdigit()):
-        raise SourceError(f"<{subject}>: <{predicate}> is {written!r}, no count")
+        raise SourceError(f"<{subject}>: <{predicate}> is {written[:_SHOWN]!r}, no count")
     return int(written)
 
 

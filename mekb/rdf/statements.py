@@ -10,6 +10,8 @@ names in a column is a `mekb:Attribute`: it has a place in that column, and is n
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 from typing import NamedTuple
 
@@ -36,6 +38,9 @@ _A = f"<{PREFIXES['rdf']}type>"
 _INTEGER = f"^^{_XSD}integer>"
 _BOOLEAN = f"^^{_XSD}boolean>"
 _OFFSET = f"^^{_XSD}nonNegativeInteger>"
+
+INFERRED_GRAPH = "#inferred"
+"""Ends the name of the graph that holds a user's inferred interests, apart from what is theirs."""
 
 _SCALE = f"""\
 {_MEKB}UnitScale> {_A} {_WO}Scale>
@@ -93,7 +98,16 @@ class Statements:
             OutputError: if a number is not finite, or a text holds a lone surrogate.
         """
         name = profile_iri(graph.user, self._provenance.store)
-        return self._lines(graph).replace(b"\n", f" <{name}> .\n".encode())
+        own = [interest for interest in graph.interests if interest.origin != "inferred"]
+        inferred = graph.interests[len(own) :]
+        lines = self._lines(replace(graph, interests=tuple(own)))
+        quads = lines.replace(b"\n", f" <{name}> .\n".encode())
+        if inferred:
+            parts: list[str] = []
+            self._add_interests(graph, inferred, None, parts)
+            lines = "".join(parts).encode()
+            quads += lines.replace(b"\n", f" <{name}{INFERRED_GRAPH}> .\n".encode())
+        return quads
 
     def _lines(self, graph: UserGraph) -> bytes:
         """Return a user's statements, each a line without its end; a line break in a literal is escaped."""
@@ -108,14 +122,27 @@ class Statements:
         if run_id is not None and run is not None:
             lines += f"{user} {_PROV}wasGeneratedBy> {run}\n{self._run(run, run_id)}"
         parts = [lines, _SCALE if graph.interests else ""]
+        self._add_interests(graph, graph.interests, run, parts)
+        return "".join(parts).encode()
+
+    def _add_interests(
+        self, graph: UserGraph, chosen: Sequence[Interest], run: str | None, parts: list[str]
+    ) -> None:
+        """Add some of a user's interests, with what they are from."""
+        user = f"<{profile_iri(graph.user, self._provenance.store)}>"
         described: set[str] = set()
-        for interest in graph.interests:
+        for interest in chosen:
             nodes = self._add_interest(interest, user, run, parts)
+            if interest.sources:
+                known = {one.entity_id: one.qid or str(one.entity_id) for one in graph.interests}
+                parts += (
+                    f"{nodes.node} {_PROV}wasDerivedFrom> {user[:-1]}/interest/{known[source]}>\n"
+                    for source in interest.sources
+                )
             for at in interest.evidence:
                 place = f"{encoded(at.domain)}/{encoded(at.item)}"
                 self._add_evidence(at, place, nodes, parts)
                 self._add_item(at, place, nodes.topic, described, parts)
-        return "".join(parts).encode()
 
     def _run(self, run: str, run_id: str) -> str:
         """Return what is known about the run."""

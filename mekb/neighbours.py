@@ -1,0 +1,194 @@
+"""One hop further: interest spread along relations of the knowledge graph, kept apart and marked as inferred.
+
+    s'(u, o) = sum over e, r with (e, r, o) of  s(u, e) * w_r * gamma / deg_r(o)
+
+s(u, e) is a weight of the user's profile as they see it (`mekb.effective`), w_r the weight of a relation, gamma the
+damping, deg_r(o) how many subjects have o by r. What more than `max_degree` subjects have ("human", "United
+States") says nothing and is left out, and so is what the user has or removed themselves. The `top` of each user are
+kept in `inferred_interests`, never in `user_entity`: they change no score, no text and no idf, and are shown only
+when asked for. Beyond paper 002, and off until an ablation says otherwise.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from alias_tables.table_files import TableKind, read_qid, table_rows
+from mekb.effective import has_edits, own_interests
+from mekb.errors import SourceError
+from mekb.graph import Interest, UserGraph
+from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
+from mekb.schema import RELATIONS
+from mekb.scoring import NeighbourConfig
+from mekb.store import Rows, Store
+
+COLUMNS = (("subject", "head"), ("predicate", "prop"), ("object", "tail"))
+"""What a file calls the three parts of a relation."""
+_NAMES = tuple(name for pair in COLUMNS for name in pair)
+_FILE = TableKind(_NAMES, ("subject", "head"), ("subject", "predicate", "object"), all_needed=False)
+
+INFERRED_SQL = """
+with degrees as (
+    select predicate, object, count(*) as degree from relations group by predicate, object
+),
+links as (
+    select subject, object, weights.weight * $gamma / degree as factor
+    from relations join weights using (predicate) join degrees using (predicate, object)
+    where degree <= $max_degree and subject <> object
+),
+parts as (
+    select user_id, object as entity_id, subject as source, weight * factor as part
+    from own_interests join links on own_interests.entity_id = links.subject
+),
+by_source as (
+    select user_id, entity_id, source, sum(cast(part as decimal(38, 26))) as part
+    from parts group by user_id, entity_id, source
+),
+summed as (
+    select user_id, entity_id, cast(sum(part) as double) as weight,
+           list(source order by part desc, source) as sources
+    from by_source group by user_id, entity_id
+),
+fresh as (
+    select summed.* from summed anti join own_interests using (user_id, entity_id)
+    anti join (select user_id, entity_id from temp.live_edits where action = 'remove') using (user_id, entity_id)
+    semi join (
+        select entity_id from entities union all select entity_id from custom_entities
+    ) using (entity_id)
+),
+ranked as (
+    select *, row_number() over (partition by user_id order by weight desc, entity_id) as rank
+    from fresh where weight > 0
+)
+select user_id, entity_id, weight, rank, sources from ranked where rank <= $top
+"""
+"""Rows of `inferred_interests` from the view `own_interests`, `relations` and `weights`; sums are exact."""
+
+_NOT_REMOVED = """
+    anti join (select user_id, entity_id from temp.live_edits where action = 'remove') using (user_id, entity_id)"""
+
+INFERRED_OF_SQL = """
+with own as (
+    select * from inferred_interests join users using (user_id) where external_id = $user
+),
+named as (
+    select entity_id, title, label, kind from entities
+    union all
+    select entity_id, title, label, kind from custom_entities
+),
+spread as (
+    select entity_id, count(*) as n_users from user_entity semi join own using (entity_id) group by entity_id
+)
+select own.entity_id, title, label, kind, coalesce(n_users, 0) as n_users, weight, rank, sources
+from own join named using (entity_id) left join spread using (entity_id) order by rank
+"""
+
+
+def import_relations(
+    store: Store, file: Path, inputs: Mapping[str, str], *, force: bool = False
+) -> StageResult:
+    """Read relations between Wikidata's entities into the table `relations`, replacing what it held.
+
+    Args:
+        store: The store.
+        file: TSV, CSV (both .gz too) or Parquet with the columns subject, predicate and object (or head,
+            prop and tail): QIDs and property ids, or their IRIs. Rows with anything else are left out.
+        inputs: The file's fingerprint, by name.
+        force: Read it though nothing changed.
+
+    Raises:
+        SourceError: the file holds no relation between two QIDs.
+        AliasTableError: it cannot be read, or lacks the columns.
+    """
+    stage = Stage(name="relations", config={}, inputs=inputs, outputs=("relations",))
+
+    def work() -> Mapping[str, Rows]:
+        found = set(_relations(file))
+        if not found:
+            raise SourceError(f"{file}: no row relates two QIDs such as Q42 and Q5")
+        subjects, predicates, objects = zip(*sorted(found), strict=True)
+        columns = {"subject": subjects, "predicate": predicates, "object": objects}
+        return {"relations": pa.table(columns, RELATIONS)}
+
+    return run_stage(store, stage, work, force=force)
+
+
+def _relations(file: Path) -> Iterator[tuple[int, str, int]]:
+    """Yield the rows of a file that relate two QIDs."""
+    for row in table_rows(file, _FILE):
+        subject, predicate, object_ = (
+            row.get(name) or row.get(other, "") for name, other in COLUMNS
+        )
+        ends = read_qid(subject.strip(" <>")), read_qid(object_.strip(" <>"))
+        relation = predicate.strip(" <>").rpartition("/")[2]
+        if ends[0] is not None and ends[1] is not None and relation:
+            yield ends[0], relation, ends[1]
+
+
+def infer_interests(store: Store, config: NeighbourConfig, *, force: bool = False) -> StageResult:
+    """Spread every user's interests one hop further into `inferred_interests`.
+
+    Args:
+        store: With profiles and relations.
+        config: Damping, relations and caps.
+        force: Infer though nothing changed.
+
+    Raises:
+        UnknownError: the store has no profiles, or no relations.
+    """
+    store.require("user_entity", hint=f"build the profiles with 'mekb profiles build {store.path}'")
+    store.require(
+        "relations", hint=f"import them with 'mekb data relations {store.path} triples.tsv'"
+    )
+    made_from = ("user_entity", "profile_edits", "relations", "entities", "custom_entities")
+    stage = Stage(
+        name="infer",
+        config=settings_of(config),
+        inputs=table_inputs(store, *made_from),
+        outputs=("inferred_interests",),
+    )
+
+    def work() -> Mapping[str, Rows]:
+        weights = {"predicate": list(config.relations), "weight": list(config.relations.values())}
+        schema = pa.schema([("predicate", pa.string()), ("weight", pa.float64())])
+        with own_interests(store):
+            store.connection.register("weights", pa.table(weights, schema))
+            try:
+                rows = store.query(
+                    INFERRED_SQL if has_edits(store) else INFERRED_SQL.replace(_NOT_REMOVED, ""),
+                    config.model_dump(include={"gamma", "max_degree", "top"}),
+                )
+            finally:
+                store.connection.unregister("weights")
+        return {"inferred_interests": rows}
+
+    return run_stage(store, stage, work, force=force)
+
+
+def with_inferred(store: Store, graph: UserGraph) -> UserGraph:
+    """Return a user's MeKB with what was inferred behind what is their own: marked, and ranked on.
+
+    The weights of the own interests sum to 1; those of the inferred ones come on top and are smaller.
+
+    Raises:
+        UnknownError: nothing was inferred yet.
+    """
+    store.require("inferred_interests", hint=f"infer them with 'mekb profiles infer {store.path}'")
+    found = store.query(INFERRED_OF_SQL, {"user": graph.user}).to_pylist()
+    ranks = {one.entity_id: one.rank for one in graph.interests}
+    inferred = (
+        Interest(
+            **{name: row[name] for name in ("entity_id", "title", "label", "kind", "n_users")},
+            n_items=0,
+            tf=0.0,
+            idf=0.0,
+            weight=row["weight"],
+            rank=len(graph.interests) + row["rank"],
+            origin="inferred",
+            sources=tuple(sorted(ranks.keys() & row["sources"], key=ranks.__getitem__)),
+        )
+        for row in found
+    )
+    return replace(graph, interests=(*graph.interests, *inferred))
