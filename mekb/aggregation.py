@@ -67,7 +67,17 @@ UNDATED_SQL = """
 select count(*) from interactions
 where interactions.at is null and (positive or rating <= $negative_up_to)
 """
-KNOWN_SPREAD_SQL = "select entity_id, n_users from idf_basis where negative = $negative"
+KNOWN_SPREAD_SQL = """
+with basis as (
+    select entity_id, n_users from idf_basis where negative = $negative
+)
+select entity_id, n_users from basis
+union all
+select distinct entity_id, 1 as n_users from held anti join basis using (entity_id)
+"""
+"""n_e of the last scoring of everybody; an entity it does not know has that of one user, and so the largest
+idf, as in `mekb.scoring.inverse_user_frequency`."""
+
 KNOWN_POPULATION_SQL = "select max(n_all) from idf_basis where negative = $negative"
 TITLES_SQL = """
 with named as (
@@ -225,7 +235,7 @@ def count_spread(store: Store) -> None:
 
 
 def known_spread(store: Store, side: Side) -> int:
-    """Take n_e of the last scoring of everybody as the temporary table `spread`; return its N."""
+    """Take n_e of the last scoring of everybody for the entities in `held`, as `spread`; return its N."""
     store.keep("spread", KNOWN_SPREAD_SQL, {"negative": side.negative})
     return known_population(store, side)
 
@@ -246,20 +256,45 @@ def scored_slices(
     """Score the users of `held` by `spread`, a part at a time, and flatten them into texts.
 
     Yields:
-        The part's rows for each of `side.tables`; they are gone when the next part is asked for.
+        The part's rows for one of `side.tables`; they are gone when the next are asked for.
     """
     if not side.negative:
         store.keep("titles", TITLES_SQL)
     for number, users in enumerate(parts):
         on_part(number, len(parts))
         store.keep("scored_interests", USER_ENTITY_SQL, side.weighing(users, n_all))
-        scored = {side.table: store.connection.table("temp.scored_interests")}
+        yield {side.table: store.connection.table("temp.scored_interests")}
         if not side.negative:
-            scored["profiles"] = store.connection.sql(
-                PROFILE_TEXT_SQL, params={"separator": SEPARATOR, "max_entities": MAX_ENTITIES}
-            )
-        yield scored
+            yield {"profiles": _texts(store)}
     on_part(len(parts), len(parts))
+
+
+def scored_at_once(
+    store: Store,
+    side: Side,
+    parts: Sequence[tuple[int, int]],
+    n_all: int,
+    on_part: OnPart = unheard,
+) -> Iterator[Mapping[str, Rows]]:
+    """Do as `scored_slices` where the tables hold nobody else: a part is written as it is scored.
+
+    That spares a copy of it; the texts are then made from what was written.
+    """
+    if not side.negative:
+        store.keep("titles", TITLES_SQL)
+    for number, users in enumerate(parts):
+        on_part(number, len(parts))
+        weighing = side.weighing(users, n_all)
+        yield {side.table: store.connection.sql(USER_ENTITY_SQL, params=weighing)}
+        if not side.negative:
+            store.show_users("scored_interests", side.table, users)
+            yield {"profiles": _texts(store)}
+    on_part(len(parts), len(parts))
+
+
+def _texts(store: Store) -> Rows:
+    params = {"separator": SEPARATOR, "max_entities": MAX_ENTITIES}
+    return store.connection.sql(PROFILE_TEXT_SQL, params=params)
 
 
 def clear(store: Store) -> None:

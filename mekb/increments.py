@@ -194,8 +194,8 @@ def _score_chosen(
         store.connection.execute(HISTORIES_OF_CHOSEN_SQL)
         parts = user_parts(store)
         for side in wanted:
-            n_all = known_spread(store, side)
             count_entities(store, side, parts)
+            n_all = known_spread(store, side)
             slices = scored_slices(store, side, parts, n_all, on_part)
             changes |= store.replace_users("chosen_users", side.tables, slices)
         edited = write_edited_texts(store)

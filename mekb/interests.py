@@ -18,7 +18,7 @@ from mekb.aggregation import (
     count_entities,
     count_spread,
     formula_fingerprint,
-    scored_slices,
+    scored_at_once,
     sides,
     unheard,
     user_parts,
@@ -134,7 +134,7 @@ def build_profiles(
             bases.append(store.query(BASIS_SQL, {"negative": side.negative, "n_all": n_all}))
             store.replace_in_slices(
                 side.tables,
-                scored_slices(store, side, parts, n_all, on_part),
+                scored_at_once(store, side, parts, n_all, on_part),
             )
         store.replace(
             {"idf_basis": pa.concat_tables(bases), "touched_users": store.query(NOBODY_SQL)}

@@ -178,6 +178,13 @@ class Store:
         )
         self.connection.execute(f"{verb} {query}", dict(parameters or {}))
 
+    def show_users(self, name: str, table: str, users: tuple[int, int]) -> None:
+        """Show the rows of the users from a first to a last id as a temporary view."""
+        self.connection.execute(
+            f"create or replace temp view {quoted(name)} as select * from main.{quoted(table)}"
+            f" where user_id between {int(users[0])} and {int(users[1])}"
+        )
+
     def forget(self, *names: str) -> None:
         """Drop temporary tables and views made here, where they are."""
         for name in names:
