@@ -33,10 +33,9 @@ from alias_tables.options import BuildOptions
 from mekb.store import Store, StoreSettings
 
 PAGES_A_STREAM = 100
-ID_STEP = 10_000_000
-"""Ids of one copy are those of the one before and this."""
+_END = b"</mediawiki>\n"
 _PAGE = re.compile(rb"<page>.*?</page>", re.DOTALL)
-_TITLE_AND_ID = re.compile(rb"<title>([^<]*)</title>(\s*(?:<ns>-?\d+</ns>)?\s*)<id>(\d+)</id>")
+_TITLE_AND_ID = re.compile(rb"<title>([^<]*)</title>(\s*(?:<ns>-?\d+</ns>)?\s*)<id>\d+</id>")
 
 
 @dataclass
@@ -46,6 +45,8 @@ class Run:
     workers: int
     wall: float = 0.0
     cpu: float = 0.0
+    path: float = 0.0
+    """CPU of this process, and a worker's share of theirs: wall time on free cores, were the work even."""
     stages: dict[str, float] = field(default_factory=dict)
     """CPU seconds of this process by stage: with one worker, those of the reading."""
     parent_mb: float = 0.0
@@ -62,34 +63,26 @@ def write_copies(source: Path, target: Path, copies: int) -> int:
     if source.suffix == ".bz2":
         xml = bz2.decompress(xml)
     pages = _PAGE.findall(xml)
-    head = xml[: xml.index(b"<page>")]
-    n_bytes = len(head) + len(b"</mediawiki>\n")
+    streams = [xml[: xml.index(b"<page>")]]
+    n_bytes = len(streams[0]) + len(_END)
     with target.open("wb") as file:
-        file.write(bz2.compress(head))
+        file.write(bz2.compress(streams[0]))
         for copy in range(copies):
             for start in range(0, len(pages), PAGES_A_STREAM):
-                part = b"\n".join(_renamed(pages[start : start + PAGES_A_STREAM], copy)) + b"\n"
-                file.write(bz2.compress(part))
-                n_bytes += len(part)
-        file.write(bz2.compress(b"</mediawiki>\n"))
+                part = pages[start : start + PAGES_A_STREAM]
+                first = copy * len(pages) + start + 1
+                stream = b"".join(_renamed(part, first, b" %d" % copy if copy else b""))
+                file.write(bz2.compress(stream))
+                n_bytes += len(stream)
+        file.write(bz2.compress(_END))
     return n_bytes
 
 
-def _renamed(pages: list[bytes], copy: int) -> Iterator[bytes]:
-    suffix = b" %d" % copy if copy else b""
-    for page in pages:
-        yield _TITLE_AND_ID.sub(
-            lambda found: (
-                b"<title>"
-                + found[1]
-                + suffix
-                + b"</title>"
-                + found[2]
-                + b"<id>%d</id>" % (int(found[3]) + copy * ID_STEP)
-            ),
-            page,
-            count=1,
-        )
+def _renamed(pages: list[bytes], first_id: int, suffix: bytes) -> Iterator[bytes]:
+    """Yield the pages with ids of their own and a suffix to their titles."""
+    for page_id, page in enumerate(pages, first_id):
+        head = rb"<title>\g<1>%s</title>\g<2><id>%d</id>" % (suffix, page_id)
+        yield _TITLE_AND_ID.sub(head, page, count=1) + b"\n"
 
 
 def run_here(dump: Path, extra: list[Path], workers: int, memory: str) -> Run:
@@ -125,7 +118,8 @@ def run_here(dump: Path, extra: list[Path], workers: int, memory: str) -> Run:
     mine, theirs = (
         resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    run.cpu = sum(usage.ru_utime + usage.ru_stime for usage in (mine, theirs))
+    own, shared = (usage.ru_utime + usage.ru_stime for usage in (mine, theirs))
+    run.cpu, run.path = own + shared, own + shared / workers
     run.parent_mb, run.worker_mb = mine.ru_maxrss / 1024, theirs.ru_maxrss / 1024
     run.pairs, run.surfaces = tables.report.pairs, tables.report.surfaces
     return run
@@ -166,6 +160,10 @@ def compare(dump: Path, xml_bytes: int, arguments: argparse.Namespace) -> None:
     print(
         f"  {cpu_one / cpu_many:.2f} CPU of one over CPU of {many.workers} (1: cutting costs nothing)"
     )
+    path_one, path_many = (
+        min(run.path for run in runs if (run.workers == 1) == alone) for alone in (True, False)
+    )
+    print(f"  {path_one / path_many:.2f} times as fast by CPU on the longest path (free cores)")
     slopes = ", ".join(f"{name} {cpu / gigabytes:.0f}" for name, cpu in one.stages.items() if name)
     print(f"  CPU seconds per GB of XML: {slopes}; all {cpu_one / gigabytes:.0f}")
     rows = ", ".join(f"{n / gigabytes / 1e6:.2f} M {kind}" for kind, n in sorted(one.rows.items()))
