@@ -1,9 +1,11 @@
 """Building tables: one small wiki with a page for each case, and one list of the rows it must give."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from random import Random
 
 import duckdb
@@ -33,11 +35,34 @@ def jaguar_links(n_car: int, n_animal: int, n_band: int) -> str:
     )
 
 
+SYNTAX = json.loads(Path(__file__).with_name("link_syntax.json").read_text(encoding="utf-8"))
+"""The cases of link syntax, each a page of the wiki too."""
+
+
+def link_of(line: str) -> tuple[str, str]:
+    """Return surface and target of a line of `link_syntax.json`."""
+    surface, target = line.split(" -> ")
+    return surface, target.partition("#")[0]
+
+
+NO_XML = "[[a\x02b]]"
+"""Of case 28: a control character that no dump can hold."""
+SYNTAX_LINKS = Counter(link_of(line) for row in SYNTAX for line in row["links"])
+
+
 @pytest.fixture(scope="module")
 def wiki(wiki_page):
     """Pages by the case that needs them; ids are a hundred times the case and a number."""
     page = wiki_page
+    syntax = [
+        page(9000 + number, f"Syntax {row['case']}", row["wikitext"].replace(NO_XML, ""))
+        for number, row in enumerate(SYNTAX)
+    ]
+    targets = sorted({target for _, target in SYNTAX_LINKS} - {"Star wars"})
     return [
+        *syntax,
+        *(page(9500 + number, target, "end") for number, target in enumerate(targets)),
+        page(9499, "Star wars", redirect="Star Wars"),
         page(3101, "Case 31", "[[Case 31 name|x31]]"),
         page(3102, "Case 31 name", "#REDIRECT [[Case 31 end]]", redirect="Case 31 end"),
         page(3103, "Case 31 end", "'''It''' is the end. More."),
@@ -62,7 +87,7 @@ def wiki(wiki_page):
         page(3702, "Case 37 end", "end"),
         page(3801, "Case 38", "How to write a\n#redirect [[Case 37 end|no]]"),
         page(3901, "Matrix (film)", "end"),
-        page(4001, "Paris, Texas", "end"),
+        page(4001, "Case 40, Texas", "end"),
         page(4101, "(500) Days of Summer", "end"),
         page(4201, "Case 42", "[[Red link|x42]] [[red link]]"),
         page(4301, "Mercury", "{{disambiguation}}\n* [[Case 31 end]]\n* [[Case 32 d]]"),
@@ -132,15 +157,18 @@ EXPECTED = [
     ("38", "no", "Case 37 end", "anchor", 1),
     ("39", "Matrix (film)", "Matrix (film)", "title", 1),
     ("39", "Matrix", "Matrix (film)", "title_stripped", 1),
-    ("40", "Paris, Texas", "Paris, Texas", "title", 1),
-    ("40", "Paris", None, "", 0),
+    ("40", "Case 40, Texas", "Case 40, Texas", "title", 1),
+    ("40", "Case 40", None, "", 0),
     ("41", "(500) Days of Summer", "(500) Days of Summer", "title", 1),
     ("42", "x42", None, "", 0),
     ("42", "red link", None, "", 0),
     ("43", "x43", None, "", 0),
     ("43", "Mercury", None, "", 0),
+    ("43", "Case 31 end", "Case 31 end", "anchor", 1),
+    ("43", "Case 32 d", "Case 32 d", "anchor", 1),
     ("43", "Case 43 name", None, "", 0),
     ("44", "List of cases", None, "", 0),
+    ("44", "listed", "Case 34", "anchor", 1),
     ("44", "1984", None, "", 0),
     ("44", "x44", "Case 44 novel", "anchor", 1),
     ("44", "in a year", "Case 34", "anchor", 1),
@@ -165,6 +193,37 @@ EXPECTED = [
 def dump(wiki, make_xml, save_part, tmp_path_factory):
     path = tmp_path_factory.mktemp("wiki") / "enwiki-20260101-pages-articles.xml.bz2"
     return save_part(path, make_xml(wiki))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=f"case_{row['case']}_row") for row in SYNTAX],
+)
+def test_links_of_the_wiki(built, row):
+    rows = alias_rows(built)
+    for surface, target in map(link_of, row["links"]):
+        entity = "Star Wars" if target == "Star wars" else target
+        assert rows[surface, entity]["n_anchor"] == SYNTAX_LINKS[surface, target]
+    if not row["links"]:
+        written = {
+            label for _, label in re.findall(r"\[\[([^\[\]|]*\|)?([^\[\]|]+)\]\]", row["wikitext"])
+        }
+        known = {surface for surface, _ in SYNTAX_LINKS} | {link[1] for link in SYNTAX_LINKS}
+        assert not {surface for surface, _ in rows} & (written - known)
+
+
+def test_the_wiki_has_the_anchors_of_its_cases_and_no_others(built):
+    """Of the pages of link syntax: the other cases have surfaces of their own."""
+    found = {key for key, row in alias_rows(built).items() if row["n_anchor"]}
+    expected = {
+        (surface, "Star Wars" if target == "Star wars" else target)
+        for surface, target in SYNTAX_LINKS
+    }
+    others = {(surface, title) for _, surface, title, channel, _ in EXPECTED if channel == "anchor"}
+    assert expected <= found
+    assert {
+        key for key in found - expected - others if not key[0].startswith(("x5", "hot"))
+    } == set()
 
 
 def rows_of(tables, relation: str) -> list[dict[str, object]]:
@@ -234,7 +293,9 @@ def test_tables_keep_their_schemas_sort_and_checks(built):
 
 def test_reasons_are_counted_and_listed(built):
     report = built.report
-    assert report.rejected_links == {
+    of_syntax = Counter(Reason(reason) for row in SYNTAX for reason in row["left_out"])
+    of_syntax[Reason.INVALID_TITLE] -= 1  # NO_XML
+    assert report.rejected_links == of_syntax | {
         Reason.REDIRECT_LOOP: 3,
         Reason.TARGET_MISSING: 2,
         Reason.TARGET_DISAMBIGUATION: 1,
@@ -252,7 +313,7 @@ def test_reasons_are_counted_and_listed(built):
         Reason.NO_PAGE_ID: 1,
     }
     assert report.pages_read == report.pages_kept + sum(report.skipped_pages.values())
-    assert report.links_in_templates == 1
+    assert report.links_in_templates == 3  # of cases 14
     listed = Counter(reject.reason for reject in report.rejects)
     for counts in (report.rejected_links, report.rejected_rows, report.skipped_pages):
         assert all(listed[reason] > 0 for reason in counts)

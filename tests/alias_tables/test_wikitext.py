@@ -1,7 +1,9 @@
 """Links of wikitext: the cases of link syntax, invariants over generated text, and linear work."""
 
+import json
 import re
 from collections import Counter
+from pathlib import Path
 from sys import settrace
 
 import pytest
@@ -20,76 +22,8 @@ from alias_tables.wikitext import LinkReader, clean_label, list_links, mask
 
 READER = LinkReader(Site(), AliasConfig())
 
-# number, wikitext, links as "surface -> target", reasons of what is left out
-SYNTAX = [
-    ("1", "[[Star Wars]]", ["Star Wars -> Star Wars"], []),
-    ("2", "[[star wars]]", ["star wars -> Star wars"], []),
-    ("3", "[[Star_Wars]] [[Star  Wars]] [[ Star Wars ]]", ["Star Wars -> Star Wars"] * 3, []),
-    ("4", "[[Bus]]es", ["Buses -> Bus"], []),
-    ("5", "[[Berlin]]ové", ["Berlinov -> Berlin"], []),
-    ("6", "[[Paris#History|its past]]", ["its past -> Paris#History"], []),
-    ("7", "[[#History|see]]", [], ["self_section"]),
-    ("8", "[[AT&amp;T]]", ["AT&T -> AT&T"], []),
-    ("9", "[[AT%26T|a]]", ["a -> AT&T"], []),
-    ("9b", "[[AT%2526T|a]]", [], ["invalid_title"]),
-    ("10", "[[Star Wars|''SW'']]", ["SW -> Star Wars"], []),
-    ("11", "[[Star Wars|SW<ref>x</ref>]]", ["SW -> Star Wars"], []),
-    (
-        "12",
-        (
-            "<nowiki>[[A]]</nowiki> <!-- [[B]] --> <pre>[[C]]</pre> <math>[[D]]</math>"
-            "<syntaxhighlight lang=x>[[E]]</syntaxhighlight>"
-        ),
-        [],
-        [],
-    ),
-    ("13", "[[A]] <!-- [[B]] [[C]]", ["A -> A"], []),
-    (
-        "14",
-        "{{lang|fr|[[Amélie]]}} {{Infobox|x=[[B]]}}\n{|\n| [[C]]\n|}<ref>[[X]]</ref>",
-        ["Amélie -> Amélie", "B -> B", "C -> C", "X -> X"],
-        [],
-    ),
-    ("15", "[[File:x.jpg|thumb|A [[caption]]]]", ["caption -> Caption"], ["other_namespace"]),
-    ("16", "[[IMAGE:x.jpg]] [[file:y.png|z]]", [], ["other_namespace"] * 2),
-    ("17", "[[Category:X]] [[:Category:X|films]]", [], ["other_namespace"] * 2),
-    ("18", "[[:de:Berlin|Berlin]] [[wikt:dog|dog]] [[s:Ode]]", [], ["interwiki"] * 3),
-    (
-        "19",
-        "[[2001: A Space Odyssey]] [[Star Trek: Picard]]",
-        [
-            "2001: A Space Odyssey -> 2001: A Space Odyssey",
-            "Star Trek: Picard -> Star Trek: Picard",
-        ],
-        [],
-    ),
-    ("20", "[[A|B|C]]", ["B|C -> A"], []),
-    ("21", "[[Foo (film)|]]", [], ["empty_label"]),
-    ("22", "[[Star Wars|[[Nested]]]]", ["Nested -> Nested"], ["nested_link"]),
-    ("23", "[[A\nB]] [[]] [[|x]]", [], ["empty_target", "empty_target", "invalid_title"]),
-    ("23b", "]] [[Foo", [], []),
-    ("24", "[[Foo\u00a0bar\u200e]]", ["Foo bar -> Foo bar"], []),
-    ("25", "[[ß]] [[ﬁ]]", ["ß -> ß", "ﬁ -> ﬁ"], []),
-    ("26", "[[Ame\u0301lie]] [[İstanbul]]", ["Amélie -> Amélie", "İstanbul -> İstanbul"], []),
-    ("27", "[[Foo{{!}}bar]] [[{{PAGENAME}}]]", [], ["template_in_target"] * 2),
-    (
-        "28",
-        f"[[{'x' * 256}]] [[a<b]] [[a{{b]] [[~~~|x]] [[../x]] [[a\x02b]] [[{'é' * 128}]]",
-        [],
-        ["invalid_title"] * 7,
-    ),
-    ("28b", f"[[{'x' * 255}|y]]", [f"y -> {'X' + 'x' * 254}"], []),
-    (
-        "29",
-        "[[A|<small>x</small>]] [[A|b<br>c]] [[A|d&nbsp;e]] [[A|[[File:x.jpg]]]] [[A|<small/>]]",
-        ["x -> A", "b c -> A", "d e -> A"],
-        ["empty_label", "nested_link", "other_namespace"],
-    ),
-    ("30", f"[[A|{'y' * 1001}]]", [], ["label_too_long"]),
-    ("comment", "[[Fo<!-- x -->o|b<!-- [[C]] -->ar]]", ["bar -> Foo"], []),
-    ("bracket", "[[A|x [b]]]", ["x [b] -> A"], []),
-    ("template", "[[A|{{nowrap|x}}]]", [], ["template_in_label"]),
-]
+SYNTAX = json.loads(Path(__file__).with_name("link_syntax.json").read_text(encoding="utf-8"))
+"""The cases of link syntax: wikitext, its links as "surface -> target", reasons of what is left out."""
 
 
 def shown(text: str, reader: LinkReader = READER) -> tuple[list[str], list[str]]:
@@ -104,7 +38,10 @@ def shown(text: str, reader: LinkReader = READER) -> tuple[list[str], list[str]]
 
 @pytest.mark.parametrize(
     ("text", "links", "reasons"),
-    [pytest.param(*row[1:], id=f"case_{row[0]}") for row in SYNTAX],
+    [
+        pytest.param(row["wikitext"], row["links"], row["left_out"], id=f"case_{row['case']}")
+        for row in SYNTAX
+    ],
 )
 def test_link_syntax(text, links, reasons):
     assert shown(text) == (links, sorted(reasons))
@@ -313,7 +250,8 @@ def test_names_are_those_of_the_exact_scan(text, reader):
 
 
 @pytest.mark.parametrize(
-    "text", [pytest.param(row[1], id=f"case_{row[0]}") for row in SYNTAX] + ["[[A|[b]]]]]]"]
+    "text",
+    [pytest.param(row["wikitext"], id=f"case_{row['case']}") for row in SYNTAX] + ["[[A|[b]]]]]]"],
 )
 def test_names_of_the_cases_are_those_of_the_exact_scan(text):
     for reader in READERS:
