@@ -1,6 +1,6 @@
 """Score the same random interactions on DuckDB and on Spark, in one run: CPU, wall, peak memory, rows.
 
-    python -m benchmarks.spark [--interactions 1000000] [--master local[2]] [--parts 8]
+    python benchmarks/spark.py [--interactions 1000000] [--master local[2]] [--parts 8]
 
 Users and items are drawn by Zipf's law, items hold 1-5 entities. CPU seconds of Spark are those of its Java
 process and what that started; its wall time leaves out the start of the session, which is shown apart.

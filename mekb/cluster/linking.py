@@ -5,6 +5,7 @@ once; processes of one machine share its pages. It is a path that all workers se
 """
 
 import functools
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,14 +83,17 @@ def link_texts(texts: "DataFrame", dictionary: Dictionary, config: LinkConfig) -
     Returns:
         The columns of `MENTIONS`, numbers signed.
     """
-    from pyspark.sql.pandas.types import from_arrow_schema  # noqa: PLC0415  an optional extra
-
     folder = dictionary.folder.resolve()
     if dictionary.ship:
         texts.sparkSession.sparkContext.addFile(str(folder), recursive=True)
     place = folder.name if dictionary.ship else str(folder)
     work = functools.partial(_linked, place, dictionary.ship, config.model_dump_json())
-    return texts.mapInArrow(work, from_arrow_schema(MENTIONS_ON_SPARK))
+    with warnings.catch_warnings():
+        # Spark's Arrow interface lies in a package that checks the version of pandas; none is used here.
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")
+        from pyspark.sql.pandas.types import from_arrow_schema  # noqa: PLC0415  an optional extra
+
+        return texts.mapInArrow(work, from_arrow_schema(MENTIONS_ON_SPARK))
 
 
 def _linked(
