@@ -573,6 +573,27 @@ def update_profiles(
         return update(target, chosen.scoring, chosen.update, refresh=refresh, on_part=on_part)
 
 
+def import_keywords(
+    store: StoreLike, files: Sequence[str | Path], *, force: bool = False
+) -> StageResult:
+    """Read dictionaries of keywords into a store; the next `link` finds them in titles and texts.
+
+    Args:
+        store: The store.
+        files: Tables with `keyword`, and optionally `label`, `weight` and `aliases` (separated by "|").
+        force: Read them though nothing changed.
+
+    Raises:
+        SourceError: no such file, a weight is no number, or there is no keyword.
+        DumpError: a file lacks the column.
+    """
+    from mekb.keywords import import_keywords as read
+
+    paths = [Path(file) for file in files]
+    with opened(store) as target:
+        return read(target, paths, _file_inputs({"keywords": paths}), force=force)
+
+
 def import_relations(store: StoreLike, file: str | Path, *, force: bool = False) -> StageResult:
     """Read relations of the knowledge graph (subject, predicate, object; QIDs) into a store.
 

@@ -1,7 +1,8 @@
 """The linking stage: item texts to mentions, and mentions with the items' own attributes to item entities.
 
 Brands, categories and products are entities the data set names itself (paper 002, appendix A): linking them
-is reading a column. They stand in `custom_entities`, beside the alias table's `entities`.
+is reading a column. They stand in `custom_entities`, beside the alias table's `entities`; so do keywords, which
+are matched in the texts (`mekb.keywords`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +14,11 @@ from alias_tables.lookup import AliasIndex
 from alias_tables.schema import CUSTOM_ID_BASE
 from entity_linking.config import LinkConfig
 from entity_linking.linker import Linker, LinkReport
-from entity_linking.schema import MENTIONS, TEXTS
+from entity_linking.schema import ITEM_ENTITIES, MENTIONS, TEXTS
+from mekb.keywords import entities_of, find_keywords
 from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
 from mekb.saved_aliases import saved_index
+from mekb.schema import CATALOGUE, KEYWORD_ID_BASE
 from mekb.scoring import EntityWeights
 from mekb.store import Rows, Store
 
@@ -43,13 +46,32 @@ with named as (
     union
     select distinct 'product' as kind, trim(title) as name from items where $product > 0
 )
-select cast($first_id + row_number() over (order by kind, name) - 1 as uinteger) as entity_id,
-       name as title, name as label, cast(null as varchar) as description, kind,
+select cast(coalesce(known_entities.entity_id, $first_id + row_number() over (
+           partition by known_entities.entity_id is null order by named.kind, name
+       ) - 1) as uinteger) as entity_id,
+       name as title, name as label, cast(null as varchar) as description, named.kind,
        cast([] as varchar[]) as flags, cast([] as varchar[]) as types, cast(null as usmallint) as year,
        cast(0 as uinteger) as n_inlinks
-from named where name is not null and name <> ''
+from named left join known_entities on named.kind = known_entities.kind and named.name = known_entities.title
+where name is not null and name <> ''
 """
-"""One entity for each name an item carries; the same name twice is the same entity (appendix A)."""
+"""One entity for each name an item carries; the same name twice is the same entity (appendix A).
+
+A name the store knew keeps its id, and new ones come behind: profiles and edits stay what they were.
+"""
+
+KNOWN_ENTITIES_SQL = """
+select kind, title, entity_id from custom_entities where kind <> 'keyword'
+"""
+EDITED_IDS_SQL = "select entity_id from profile_edits where entity_id between $first and $last"
+KEYWORD_ITEMS_SQL = """
+select item_id, entity_id, cast(count(*) as uinteger) as n_mentions, cast(1 as float) as score,
+       cast(coalesce(max(keywords.weight), $keyword) as float) as weight
+from found_keywords join keywords using (entity_id)
+where coalesce(keywords.weight, $keyword) > 0
+group by item_id, entity_id
+"""
+"""Rows of `item_entities` from the keywords found in items."""
 
 ITEM_ENTITIES_SQL = """
 with linked as (
@@ -150,8 +172,11 @@ def link_stage(store: Store, config: LinkConfig, weights: EntityWeights) -> Stag
     return Stage(
         name="link",
         config=settings_of(config, weights),
-        inputs=table_inputs(store, "items", "entities", "aliases"),
-        outputs=("mentions", "custom_entities", "item_entities"),
+        inputs=table_inputs(store, "items", "entities", "aliases", "keywords"),
+        outputs=(
+            *("mentions", "custom_entities", "item_entities"),
+            *(["keyword_mentions"] if store.has("keywords") else []),
+        ),
         packages=(*_STAGE_PACKAGES, "mekb"),
     )
 
@@ -171,10 +196,20 @@ def _text_batches(
 def with_custom_entities(
     store: Store, mentions: pa.Table, weights: EntityWeights
 ) -> dict[str, Rows]:
-    """Return the tables of the stage: the mentions, and what they and the items' own attributes give."""
+    """Return the tables of the stage: the mentions, and what they, the items' own attributes and keywords give."""
     connection = store.connection
     kinds = {"brand": weights.brand, "category": weights.category, "product": weights.product}
-    custom = store.query(CUSTOM_ENTITIES_SQL, {**kinds, "first_id": CUSTOM_ID_BASE})
+    known = (
+        store.query(KNOWN_ENTITIES_SQL)
+        if store.has("custom_entities")
+        else CATALOGUE["custom_entities"].empty_table().select(["kind", "title", "entity_id"])
+    )
+    first_id = 1 + max([CUSTOM_ID_BASE - 1, *known["entity_id"].to_pylist(), *_edited_ids(store)])
+    connection.register("known_entities", known)
+    try:
+        custom = store.query(CUSTOM_ENTITIES_SQL, {**kinds, "first_id": first_id})
+    finally:
+        connection.unregister("known_entities")
     connection.register("linked_mentions", mentions)
     connection.register("own_entities", custom)
     try:
@@ -182,4 +217,42 @@ def with_custom_entities(
     finally:
         connection.unregister("linked_mentions")
         connection.unregister("own_entities")
-    return {"mentions": mentions, "custom_entities": custom, "item_entities": item_entities}
+    made: dict[str, Rows] = {
+        "mentions": mentions,
+        "custom_entities": custom,
+        "item_entities": item_entities,
+    }
+    return made | _with_keywords(store, custom, item_entities, weights)
+
+
+def _edited_ids(store: Store) -> list[int]:
+    """Return the ids of custom entities that edits are of: never given to another name."""
+    if not store.has("profile_edits"):
+        return []
+    ids = {"first": CUSTOM_ID_BASE, "last": KEYWORD_ID_BASE - 1}
+    return [row[0] for row in store.connection.execute(EDITED_IDS_SQL, ids).fetchall()]
+
+
+def _with_keywords(
+    store: Store, custom: pa.Table, item_entities: pa.Table, weights: EntityWeights
+) -> dict[str, Rows]:
+    """Return the tables that keywords change; none where the store has no keywords."""
+    if not store.has("keywords"):
+        return {}
+    found = find_keywords(store)
+    store.connection.register("found_keywords", found)
+    try:
+        held = store.query(KEYWORD_ITEMS_SQL, {"keyword": weights.keyword})
+    finally:
+        store.connection.unregister("found_keywords")
+    entities = entities_of(store.read("keywords").to_pylist())
+    return {
+        "keyword_mentions": found,
+        "custom_entities": pa.concat_tables([custom.cast(entities.schema), entities]),
+        "item_entities": pa.concat_tables(
+            [
+                table.cast(ITEM_ENTITIES).select(ITEM_ENTITIES.names)
+                for table in (item_entities, held)
+            ]
+        ),
+    }

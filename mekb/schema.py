@@ -62,7 +62,50 @@ CUSTOM_ENTITIES = table_schema(
     sort=["entity_id"],
     checks={"title_not_empty": "select * from custom_entities where title = ''"},
 )
-"""Entities the data set itself names (brands, categories, products), beside those of the alias table."""
+"""Entities the data set itself names (brands, categories, products, keywords), beside those of the alias table.
+
+A name keeps its id from one linking to the next."""
+
+KEYWORD_ID_BASE = 4_000_000_000
+"""First id of keywords, above all other custom entities."""
+
+KEYWORDS = table_schema(
+    [
+        pa.field("entity_id", pa.uint32(), nullable=False),
+        pa.field("keyword", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("weight", pa.float64()),
+        pa.field("surfaces", pa.list_(pa.string()), nullable=False),
+    ],
+    key=["entity_id"],
+    sort=["entity_id"],
+    checks={
+        "keyword_unique": "select keyword from keywords group by keyword having count(*) > 1",
+        "weight_not_negative": "select * from keywords where not (weight >= 0)",
+    },
+)
+"""The dictionary of a domain's own words (`mekb.keywords`); null weight: that of the kind."""
+
+KEYWORD_MENTIONS = table_schema(
+    [
+        pa.field("item_id", pa.uint32(), nullable=False),
+        pa.field("field", pa.string(), nullable=False),
+        pa.field("start", pa.uint32(), nullable=False),
+        pa.field("stop", pa.uint32(), nullable=False),
+        pa.field("surface", pa.string(), nullable=False),
+        pa.field("entity_id", pa.uint32(), nullable=False),
+    ],
+    key=["item_id", "field", "start", "entity_id"],
+    sort=["item_id", "field", "start", "entity_id"],
+    checks={
+        "offsets_in_order": "select * from keyword_mentions where not (start < stop)",
+        "item_known": "select * from keyword_mentions anti join items using (item_id)",
+        "surface_is_text_at_offsets": "select * from (select keyword_mentions.*, case field when 'title'"
+        " then items.title else items.text end as source from keyword_mentions join items using (item_id))"
+        " where source[start + 1:stop] is distinct from surface",
+    },
+)
+"""Where keywords stand in items; beside `mentions`, which they may overlap."""
 
 USER_ENTITY = table_schema(
     [
@@ -234,6 +277,8 @@ CATALOGUE = {
     "mentions": MENTIONS,
     "item_entities": ITEM_ENTITIES,
     "custom_entities": CUSTOM_ENTITIES,
+    "keywords": KEYWORDS,
+    "keyword_mentions": KEYWORD_MENTIONS,
     "user_entity": USER_ENTITY,
     "negative_interests": NEGATIVE_INTERESTS,
     "profiles": PROFILES,

@@ -173,3 +173,24 @@ def relations(
     from mekb.cli.output import note
 
     note(str(api.import_relations(store, file, force=force)))
+
+
+@app.command("keywords")
+def keywords(
+    store: StoreArgument,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="TSV, CSV or Parquet: keyword, and optionally label, weight, aliases (a|b)."
+        ),
+    ],
+    force: ForceOption = False,
+) -> None:
+    """Import dictionaries of your domain's own words; 'mekb link' then finds them in titles and texts.
+
+    Example: mekb data keywords my.duckdb hashtags.tsv
+    """
+    from mekb import api
+    from mekb.cli.output import note
+
+    note(str(api.import_keywords(store, files, force=force)))

@@ -59,7 +59,7 @@ class _Interest(NamedTuple):
     node: str
     topic: str
     key: str
-    is_wikidata: bool
+    is_mentioned: bool
     run: str | None
 
 
@@ -202,7 +202,7 @@ class Statements:
 """)
         if interest.edited:
             parts.append(f"{node} {_MEKB}edit> {quoted(interest.origin)}\n")
-        return _Interest(node, topic, key, interest.kind == "wikidata", run)
+        return _Interest(node, topic, key, interest.kind in {"wikidata", "keyword"}, run)
 
     def _add_topic(self, interest: Interest, key: str, parts: list[str]) -> str:
         """Add the entity of an interest: Wikidata's, else its Wikipedia page, else the store's own."""
@@ -230,7 +230,7 @@ class Statements:
         field = encoded(at.field)
         span = f"{at.start:d}-{at.stop:d}"
         mention = f"<{self._space}/mention/{place}/{field}/{span}/{nodes.key}>"
-        if nodes.is_wikidata:
+        if nodes.is_mentioned:
             types = f"{mention} {_A} {_MEKB}Mention>\n{mention} {_A} {_NIF}OffsetBasedString>"
         else:
             types = f"{mention} {_A} {_MEKB}Attribute>"
