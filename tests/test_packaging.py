@@ -71,6 +71,16 @@ def test_experiment_files_are_in_it(wheel):
     assert own <= names_of(wheel)
 
 
+def test_the_shapes_of_the_graph_are_in_it_and_their_checker_is_an_extra(wheel):
+    path = "mekb/rdf/shapes.ttl"
+    assert wheel.read(path) == (ROOT / path).read_bytes()
+    (found,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = email.message_from_bytes(wheel.read(found))
+    assert "validate" in (metadata.get_all("Provides-Extra") or [])
+    needs = metadata.get_all("Requires-Dist") or []
+    assert [line for line in needs if "pyshacl" in line] == ["pyshacl>=0.30; extra == 'validate'"]
+
+
 def test_the_wheel_says_what_pyproject_says(wheel):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (path,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))

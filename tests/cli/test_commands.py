@@ -60,9 +60,11 @@ def test_the_commands_are_those_we_know():
             ),
             *(
                 "profiles build",
+                "profiles dump",
                 "profiles export",
                 "profiles show",
                 "profiles update",
+                "profiles validate",
                 "recommend",
                 "runs",
                 "train",
@@ -96,7 +98,10 @@ def test_the_example_in_the_help_runs_as_it_stands(mekb, own_project, monkeypatc
     before = {path.name for path in own_project.folder.iterdir()}
     ran = mekb(*words)
     assert ran.code == 0, ran.err
-    expected = {*MAKES.get(name, []), *(word for word in words if word.endswith(".ttl"))}
+    expected = {
+        *MAKES.get(name, []),
+        *(word for word in words if word.endswith((".ttl", ".nq.gz"))),
+    }
     assert {path.name for path in own_project.folder.iterdir()} - before == expected
 
 
@@ -129,6 +134,7 @@ JSON_COMMANDS = {
     "link": ["my.duckdb"],
     "link evaluate": ["my.duckdb", "--gold", "titles.tsv"],
     "profiles show": ["my.duckdb", "u00001"],
+    "profiles validate": ["my.duckdb", "u00001"],
     "recommend": ["bundle", "--interests", "jazz, no such thing"],
     "runs": ["my.duckdb"],
 }
