@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from alias_tables.config import AliasConfig
 from alias_tables.errors import AliasTableError, WorkerError
@@ -20,6 +21,7 @@ from alias_tables.finished import finish_tables
 from alias_tables.inputs import BuildInputs
 from alias_tables.occurrences import LINK_PROBS
 from alias_tables.options import BuildOptions
+from alias_tables.own_graph import add_graph, graph_entities
 from alias_tables.priors import count_names, rank_pairs
 from alias_tables.raw_tables import create_like, load_raw_tables
 from alias_tables.readings import Harvest, Progress, Readings
@@ -75,6 +77,8 @@ class AliasTables:
     entities: duckdb.DuckDBPyRelation
     aliases: duckdb.DuckDBPyRelation
     report: BuildReport
+    graph: pa.Table
+    """Rows of `schema.GRAPH_ENTITIES`: what is known of the entities of one's own graph beyond names."""
 
 
 def _no_progress(stage: str, done: int, total: int) -> None:
@@ -180,7 +184,8 @@ def _build(
         entities, aliases = finish_tables(connection)
         if options.rejects is not None:
             write_rejects(connection, options.rejects, [*harvest.rejects, _row_rejects(folder)])
-    return AliasTables(entities, aliases, _report(connection, harvest, rows, config))
+        graph = graph_entities(connection)
+    return AliasTables(entities, aliases, _report(connection, harvest, rows, config), graph)
 
 
 def _identity(plan: Plan, config: AliasConfig) -> dict[str, object]:
@@ -215,6 +220,7 @@ def _resolve(
         for title, qid in resolve_titles(connection):
             log.add(Reason.QID_CONFLICT, title=title, detail=f"Q{qid}")
     count_lost(connection, {"row": log, "link": harvest.links})
+    add_graph(connection)
     on_progress("count", 0, 0)
     count_names(connection, config)
     return _Rows(log, stamps, rank_pairs(connection, config))

@@ -14,6 +14,7 @@ import duckdb
 from alias_tables.errors import DumpError
 from alias_tables.inputs import BuildInputs
 from alias_tables.merged_qids import follow_merged, page_dump_beside, read_merged
+from alias_tables.own_graph import create_raw_graph, load_graph
 from alias_tables.page_tables import PageTableReader
 from alias_tables.reasons import Reason
 from alias_tables.report import RejectLog
@@ -46,6 +47,7 @@ def read_files(
     reader = FileReader(connection, site, rejects)
     tables = PageTableReader(connection, site, rejects)
     items = ItemLoader(connection, site, rejects)
+    create_raw_graph(connection)
     more_pages: Path | None = None
     stamps: list[FileStamp] = []
     readers: dict[str, Callable[[Path], object]] = {
@@ -54,6 +56,7 @@ def read_files(
         "page_props": tables.read_page_props,
         "redirects": tables.read_redirects,
         "pages": tables.read_pages,
+        "graph": lambda path: load_graph(connection, path, site.language, rejects),
         "wikidata": partial(items.read, skip_damaged_lines=skip_damaged),
     }
     files.sort(key=lambda file: file[0] == "wikidata")  # last: it asks which QIDs the others name

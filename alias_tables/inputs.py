@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class BuildInputs:
-    """The files of one build; all but one of `dumps`, `extra` and `wikidata` may be left out."""
+    """The files of one build; all but one of `dumps`, `extra`, `wikidata` and `graph` may be left out."""
 
     dumps: tuple[Path, ...] = ()
     """Parts of one wiki's pages-articles export, in any order: .xml, .xml.bz2 or .xml.gz."""
@@ -27,13 +27,17 @@ class BuildInputs:
     merged: Path | None = None
     """QIDs that were merged into another one, with the one they became."""
 
+    graph: tuple[Path, ...] = ()
+    """A knowledge graph of one's own, beside Wikidata or in its place (`own_graph`): tables or RDF."""
+
     def beside_the_dump(self) -> Iterator[tuple[str, Path]]:
         """Yield (kind, path) of the files beside the dump, those of several parts by name."""
-        for kind in ("qids", "extra", "wikidata", "page_props", "redirects", "pages", "merged"):
+        kinds = ("qids", "extra", "wikidata", "page_props", "redirects", "pages", "merged", "graph")
+        for kind in kinds:
             given = getattr(self, kind)
             paths = [] if given is None else [given] if isinstance(given, Path) else list(given)
             for path in sorted(paths, key=lambda path: (path.name, path.resolve().as_posix())):
                 yield kind, path
 
     def __bool__(self) -> bool:
-        return bool(self.dumps or self.extra or self.wikidata)
+        return bool(self.dumps or self.extra or self.wikidata or self.graph)

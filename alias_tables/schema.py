@@ -88,6 +88,18 @@ ENTITIES = table_schema(
 
 `types` are sorted tags of `ENTITY_TYPES`, `year` is that of first publication or release (null: unknown)."""
 
+GRAPH_ENTITIES = table_schema(
+    [
+        pa.field("entity_id", pa.uint32(), nullable=False),
+        pa.field("iri", pa.string()),
+        pa.field("weight", pa.float64()),
+    ],
+    key=["entity_id"],
+    sort=["entity_id"],
+    checks={"weight_not_negative": "select * from graph_entities where not (weight >= 0)"},
+)
+"""Entities of one's own knowledge graph: what it calls them, and their weight in place of 1 (null: 1)."""
+
 CHANNELS = ("anchor", "title", "title_stripped", "redirect", "disambig", "wikidata_alias")
 """Where a surface was seen: link text, page title, title without its bracket, redirect, and so on."""
 

@@ -5,7 +5,8 @@ nor busy ones make a range large. A test holds each graph to that of `mekb.inter
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from mekb.effective import own_interests
 from mekb.graph import Evidence, Interest, UserGraph
-from mekb.interests import EVIDENCE_SQL, newest_run
+from mekb.interests import evidence_sql, newest_run, own_iris
 from mekb.store import Store
 
 INTERACTIONS_A_RANGE = 20_000
@@ -59,16 +60,17 @@ select user_id, entity_id, title, label, kind, n_items, n_users, tf, idf, weight
 from own_interests join shown_entities using (entity_id)
 where user_id between $first_user and $last_user order by user_id, rank
 """
-"""The columns after the user stand as in `Interest`, those of `EVIDENCE_SQL` after the entity as in `Evidence`."""
+"""The columns after the user stand as in `Interest`, those of `evidence_sql` after the entity as in `Evidence`."""
 
 
 def read_all_graphs(
     store: Store, *, interactions_a_range: int = INTERACTIONS_A_RANGE
-) -> Iterator[UserGraph]:
+) -> Generator[UserGraph, None, None]:
     """Yield the MeKB of every user of a store, with its evidence, by stored id; one reading at a time.
 
     Args:
-        store: a store with profiles; its connection may be used between two users.
+        store: a store with profiles; between two users, no other profile may be read from it. Who does not
+            read to the end closes the generator before the store.
         interactions_a_range: how much is in memory at once.
 
     Raises:
@@ -77,24 +79,26 @@ def read_all_graphs(
     store.require(
         "users", "user_entity", hint=f"build the profiles with 'mekb profiles build {store.path}'"
     )
-    run_id = newest_run(store)
+    run_id, iris = newest_run(store), own_iris(store)
     with own_interests(store):
         try:
             store.connection.execute(SHOWN_ENTITIES_SQL)
             for ends in store.query(RANGES_SQL, {"rows": interactions_a_range}).to_pylist():
-                yield from _read_range(store, ends, run_id)
+                yield from _read_range(store, ends, run_id, iris)
         finally:
             store.connection.execute("drop table if exists shown_entities")
 
 
-def _read_range(store: Store, ends: dict[str, int], run_id: str | None) -> Iterator[UserGraph]:
+def _read_range(
+    store: Store, ends: dict[str, int], run_id: str | None, iris: Mapping[int, str]
+) -> Iterator[UserGraph]:
     """Yield the MeKBs of the users between two ids.
 
     A user's objects are made when their turn comes: thousands alive at once would keep the garbage collector busy.
     """
     users = store.query(USERS_SQL, ends)
     interests = _Columns(store.query(INTERESTS_SQL, ends), users["user_id"].to_numpy())
-    evidence = _Columns(store.query(EVIDENCE_SQL, ends), users["user_id"].to_numpy())
+    evidence = _Columns(store.query(evidence_sql(store), ends), users["user_id"].to_numpy())
     for row, name in enumerate(users["external_id"].to_pylist()):
         found: dict[int, list[Evidence]] = defaultdict(list)
         entities, *fields = evidence.of(row)
@@ -102,7 +106,8 @@ def _read_range(store: Store, ends: dict[str, int], run_id: str | None) -> Itera
             found[entity_id].append(at)
         entities, *fields, origins = interests.of(row)
         because = [tuple(found.get(entity_id, ())) for entity_id in entities]
-        own = map(Interest, entities, *fields, because, origins)
+        called = map(iris.get, entities)
+        own = map(Interest, entities, *fields, because, origins, repeat(()), called)
         yield UserGraph(user=name, interests=tuple(own), run_id=run_id)
 
 

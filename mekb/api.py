@@ -227,6 +227,7 @@ def build_aliases(
     redirects: str | Path | None = None,
     pages: str | Path | None = None,
     merged: str | Path | None = None,
+    graph: Sequence[str | Path] = (),
     settings: Settings | None = None,
     workers: int = 1,
     work: str | Path | None = None,
@@ -247,6 +248,8 @@ def build_aliases(
         redirects: The wiki's redirect.sql.gz.
         pages: The wiki's page.sql.gz.
         merged: QIDs that were merged into others.
+        graph: A knowledge graph of your own, beside Wikidata or in its place: tables with id, title and
+            optionally aliases, description, type, weight, count; or RDF (.ttl, .nt, .jsonld).
         settings: `settings.aliases`.
         workers: Processes that read the dumps; more than one need a script's
             `if __name__ == "__main__":` around the call. The result is the same.
@@ -277,6 +280,7 @@ def build_aliases(
         redirects=_path(redirects),
         pages=_path(pages),
         merged=_path(merged),
+        graph=tuple(map(Path, graph)),
     )
     files: dict[str, list[Path]] = {"dump": list(given.dumps)}
     for kind, path in given.beside_the_dump():
@@ -302,13 +306,17 @@ def build_aliases(
                 on_progress=on_progress,
             )
             reports.append(built.report)
-            return {"entities": built.entities, "aliases": built.aliases}
+            return {
+                "entities": built.entities,
+                "aliases": built.aliases,
+                "graph_entities": built.graph,
+            }
 
         stage = Stage(
             name="aliases",
             config=settings_of(chosen.aliases),
             inputs=inputs,
-            outputs=("entities", "aliases"),
+            outputs=("entities", "aliases", "graph_entities"),
             packages=("alias_tables",),
         )
         result = run_stage(target, stage, build_tables, force=force or unlisted)

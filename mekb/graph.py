@@ -50,6 +50,8 @@ class Interest:
     origin: Origin = "derived"
     sources: tuple[int, ...] = ()
     """Entity ids of the interests an inferred one is from, by their rank."""
+    iri: str | None = None
+    """What the user's own knowledge graph calls the entity."""
 
     @property
     def edited(self) -> bool:

@@ -79,6 +79,25 @@ order by user_id, entity_id, domain, item, field, start, stop
 """
 """Where the entities of users came from: mentions, and the items' own attributes, in the order of `mekb.rdf`."""
 
+_ALL_MENTIONS = """(
+        select item_id, entity_id, field, start, stop, surface, prior from mentions
+        union all
+        select item_id, entity_id, field, start, stop, surface, 1 from keyword_mentions
+    ) as mentions"""
+
+
+def evidence_sql(store: Store) -> str:
+    """Return `EVIDENCE_SQL`, with the keywords found in items where the store has a dictionary of them."""
+    if not store.has("keyword_mentions"):
+        return EVIDENCE_SQL
+    return EVIDENCE_SQL.replace("liked join mentions", f"liked join {_ALL_MENTIONS}")
+
+
+OWN_IRIS_SQL = """
+select entity_id, iri from graph_entities
+where iri is not null and ($ids is null or list_contains($ids, entity_id))
+"""
+
 NEWEST_RUN_SQL = (
     "select run_id from runs where stage in ('profiles', 'update') order by started_at desc limit 1"
 )
@@ -183,17 +202,30 @@ def read_user_graph(store: Store, user: str) -> UserGraph:
     user_id = user_id_of(store, user)
     evidence: dict[int, list[Evidence]] = defaultdict(list)
     only = {"first_user": user_id, "last_user": user_id}
-    for row in store.query(EVIDENCE_SQL, only).drop_columns("user_id").to_pylist():
+    for row in store.query(evidence_sql(store), only).drop_columns("user_id").to_pylist():
         evidence[row.pop("entity_id")].append(Evidence(**row))
     with own_interests(store, (user_id, user_id)):
         rows = store.query(ONE_USERS_INTERESTS_SQL, {"user_id": user_id}).to_pylist()
+    iris = own_iris(store, [row["entity_id"] for row in rows])
     return UserGraph(
         user=user,
         interests=tuple(
-            Interest(**row, evidence=tuple(evidence[row["entity_id"]])) for row in rows
+            Interest(
+                **row,
+                evidence=tuple(evidence[row["entity_id"]]),
+                iri=iris.get(row["entity_id"]),
+            )
+            for row in rows
         ),
         run_id=newest_run(store),
     )
+
+
+def own_iris(store: Store, ids: Sequence[int] | None = None) -> dict[int, str]:
+    """Return what one's own knowledge graph calls some entities, or all of its own."""
+    if not store.has("graph_entities"):
+        return {}
+    return dict(store.connection.execute(OWN_IRIS_SQL, {"ids": ids}).fetchall())
 
 
 def newest_run(store: Store) -> str | None:

@@ -75,8 +75,9 @@ group by item_id, entity_id
 
 ITEM_ENTITIES_SQL = """
 with linked as (
-    select item_id, entity_id, count(*) as n_mentions, max(prior) as score, $wikidata as weight
-    from linked_mentions group by item_id, entity_id
+    select item_id, entity_id, count(*) as n_mentions, max(prior) as score,
+           $wikidata * coalesce(max(own_graph.weight), 1) as weight
+    from linked_mentions left join own_graph using (entity_id) group by item_id, entity_id
 ),
 attributes as (
     select item_id, 'brand' as kind, trim(brand) as name from items
@@ -172,7 +173,7 @@ def link_stage(store: Store, config: LinkConfig, weights: EntityWeights) -> Stag
     return Stage(
         name="link",
         config=settings_of(config, weights),
-        inputs=table_inputs(store, "items", "entities", "aliases", "keywords"),
+        inputs=table_inputs(store, "items", "entities", "aliases", "graph_entities", "keywords"),
         outputs=(
             *("mentions", "custom_entities", "item_entities"),
             *(["keyword_mentions"] if store.has("keywords") else []),
@@ -212,17 +213,25 @@ def with_custom_entities(
         connection.unregister("known_entities")
     connection.register("linked_mentions", mentions)
     connection.register("own_entities", custom)
+    connection.register("own_graph", _own_graph(store))
     try:
         item_entities = store.query(ITEM_ENTITIES_SQL, {**kinds, "wikidata": weights.wikidata})
     finally:
         connection.unregister("linked_mentions")
         connection.unregister("own_entities")
+        connection.unregister("own_graph")
     made: dict[str, Rows] = {
         "mentions": mentions,
         "custom_entities": custom,
         "item_entities": item_entities,
     }
     return made | _with_keywords(store, custom, item_entities, weights)
+
+
+def _own_graph(store: Store) -> pa.Table:
+    """Return the entities of the user's own graph that have a weight of their own."""
+    table = "graph_entities"
+    return store.read(table) if store.has(table) else CATALOGUE[table].empty_table()
 
 
 def _edited_ids(store: Store) -> list[int]:

@@ -5,7 +5,7 @@ Tables of the lower floors are declared where they are written and only listed h
 
 import pyarrow as pa
 
-from alias_tables.schema import ALIASES, ENTITIES, table_schema
+from alias_tables.schema import ALIASES, ENTITIES, GRAPH_ENTITIES, table_schema
 from entity_linking.schema import ITEM_ENTITIES, MENTIONS
 
 ITEMS = table_schema(
@@ -271,6 +271,7 @@ RUNS = table_schema(
 CATALOGUE = {
     "entities": ENTITIES,
     "aliases": ALIASES,
+    "graph_entities": GRAPH_ENTITIES,
     "items": ITEMS,
     "users": USERS,
     "interactions": INTERACTIONS,

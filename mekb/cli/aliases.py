@@ -75,6 +75,14 @@ def build(
     merged: Annotated[
         Path | None, typer.Option("--merged", help="QIDs that were merged into others.")
     ] = None,
+    graph: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--graph",
+            help="A knowledge graph of your own: a table (id, title, aliases, description, type, weight,"
+            " count) or RDF (.ttl, .nt, .jsonld); may be repeated.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -117,6 +125,7 @@ def build(
             redirects=redirects,
             pages=pages,
             merged=merged,
+            graph=graph or [],
             workers=workers or _n_cores(),
             work=work,
             resume=resume,

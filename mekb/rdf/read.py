@@ -1,12 +1,15 @@
 """A user's MeKB out of an rdflib graph, whichever file it was parsed from; what is missing or wrong is named."""
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 from rdflib import Graph, Namespace, URIRef
 from rdflib.namespace import DCTERMS, PROV, RDF, SKOS
 from rdflib.term import Node
 
+from alias_tables.own_graph import GRAPH_ID_BASE
+from alias_tables.resolve import TITLE_ID_BASE
 from mekb.errors import SourceError
 from mekb.graph import Evidence, Interest, Origin, UserGraph
 from mekb.rdf.vocabulary import PREFIXES
@@ -81,6 +84,10 @@ def _interest(rdf: Graph, node: Node) -> Interest:
             for source in sorted(sources, key=lambda source: _count(rdf, source, MEKB.rank))
         ),
     )
+    if GRAPH_ID_BASE <= interest.entity_id < TITLE_ID_BASE and not str(topic).startswith(
+        "urn:mekb:"
+    ):
+        interest = replace(interest, iri=str(topic))
     if str(topic).startswith(WD) and str(topic) != f"{WD}{interest.qid}":
         raise SourceError(f"<{topic}> has the entity id {interest.entity_id} of another entity")
     return interest

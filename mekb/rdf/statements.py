@@ -18,7 +18,7 @@ from typing import NamedTuple
 from mekb.errors import OutputError
 from mekb.graph import Evidence, Interest, UserGraph
 from mekb.rdf.provenance import Provenance
-from mekb.rdf.terms import decimal, encoded, iri, profile_iri, quoted
+from mekb.rdf.terms import decimal, encoded, foreign_iri, iri, profile_iri, quoted
 from mekb.rdf.vocabulary import PREFIXES
 
 _DCTERMS = f"<{PREFIXES['dcterms']}"
@@ -205,12 +205,12 @@ class Statements:
         return _Interest(node, topic, key, interest.kind in {"wikidata", "keyword"}, run)
 
     def _add_topic(self, interest: Interest, key: str, parts: list[str]) -> str:
-        """Add the entity of an interest: Wikidata's, else its Wikipedia page, else the store's own."""
-        is_page = interest.kind == "wikidata"
+        """Add the entity of an interest: Wikidata's, else its Wikipedia page, else the store's or one's graph's own."""
+        is_page = interest.kind == "wikidata" and interest.iri is None
         page = None
         if is_page and self._site is not None:
             page = f"<{self._site}{encoded(interest.title.replace(' ', '_'))}>"
-        own = f"<{self._space}/entity/{key}>"
+        own = f"<{foreign_iri(interest.iri) if interest.iri else f'{self._space}/entity/{key}'}>"
         topic = (page or own) if interest.qid is None else f"{_WD}{key}>"
         title = quoted(interest.title)
         label = title if interest.label == interest.title else quoted(interest.label)

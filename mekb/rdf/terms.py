@@ -19,6 +19,7 @@ _NOT_AS_IT_IS = re.compile(
     '[\x00-\x1f"\\\\\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]|[\ud800-\udfff]'
 )
 """What a literal spells with an escape: what the grammar asks for, and what editors and line readers trip over."""
+_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\\ud800-\udfff]+")
 _LETTERS = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 _DECIMAL = f"^^<{PREFIXES['xsd']}decimal>"
 
@@ -39,6 +40,20 @@ def encoded(part: str) -> str:
 def iri(*parts: str) -> str:
     """Return an IRI of ours from its segments, without brackets."""
     return "urn:mekb:" + "/".join(map(encoded, parts))
+
+
+def foreign_iri(given: str) -> str:
+    """Return an IRI that somebody else made, as it is.
+
+    >>> foreign_iri("https://example.org/thing#7")
+    'https://example.org/thing#7'
+
+    Raises:
+        OutputError: if it is none.
+    """
+    if not _IRI.fullmatch(given):
+        raise OutputError(f"{given!r} is no IRI")
+    return given
 
 
 def profile_iri(user: str, store: str = "local") -> str:
