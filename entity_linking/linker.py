@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from alias_tables.lookup import AliasIndex, Candidate
 from entity_linking.choosers import make_chooser
+from entity_linking.columns import mention_column, text_column
 from entity_linking.config import LinkConfig
 from entity_linking.disambiguate import Chooser, Query
 from entity_linking.errors import LinkingError, PipelineError
@@ -171,7 +172,7 @@ class Linker:
             LinkingError: A batch lacks a column or holds another type.
         """
         for batch in batches:
-            columns = {name: _column(batch, name) for name in TEXTS.names}
+            columns = {name: text_column(batch, name) for name in TEXTS.names}
             cells = [columns[name].to_pylist() for name in TextRow._fields]
             found = self.link_rows(list(map(TextRow._make, zip(*cells, strict=True))))
             taken = pa.array(
@@ -179,7 +180,7 @@ class Linker:
             )
             flat = [mention for mentions in found for mention in mentions]
             arrays = [columns["item_id"].take(taken), columns["field"].take(taken)]
-            arrays += [_mention_column(flat, column) for column in list(MENTIONS)[2:]]
+            arrays += [mention_column(flat, column) for column in list(MENTIONS)[2:]]
             yield pa.RecordBatch.from_arrays(arrays, schema=MENTIONS)
 
     def _begin(self, row: TextRow) -> Place:
@@ -305,43 +306,3 @@ def _recogniser(config: LinkConfig) -> Recogniser | None:
         )
     _LOGGER.info("no spaCy pipeline is set: detector 'both' works with the alias dictionary alone")
     return None
-
-
-def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """A column of `TEXTS` in its declared type; nulls for an optional one that is not there.
-
-    Raises:
-        LinkingError: The column is missing or of a type that cannot be read as declared.
-    """
-    expected = TEXTS.field(name)
-    if name not in batch.schema.names:
-        if expected.nullable:
-            return pa.nulls(batch.num_rows, expected.type)
-        needed = ", ".join(field.name for field in TEXTS if not field.nullable)
-        raise LinkingError(
-            f"a batch of texts has the columns {', '.join(batch.schema.names)}; expected {needed}"
-        )
-    try:
-        return batch.column(name).cast(expected.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise LinkingError(
-            f"column {name!r} is {batch.column(name).type}, expected {expected.type}: {error}"
-        ) from error
-
-
-def _mention_column(mentions: Sequence[Mention], column: pa.Field) -> pa.Array:
-    """One column of `MENTIONS`."""
-    if column.name != "candidates":
-        return pa.array([getattr(one, column.name) for one in mentions], column.type)
-    lists = [one.candidates for one in mentions]
-    ends = [0]
-    for ranking in lists:
-        ends.append(ends[-1] + len(ranking))
-    flat = [entity for ranking in lists for entity in ranking]
-    struct = column.type.value_type
-    values = [
-        pa.array([entity[place] for entity in flat], struct.field(place).type)
-        for place in range(struct.num_fields)
-    ]
-    entities = pa.StructArray.from_arrays(values, fields=list(struct))
-    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), entities).cast(column.type)
