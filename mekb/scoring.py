@@ -125,20 +125,21 @@ POPULATION_SQL = f"select count(distinct user_id) as n_all from ({_CHOSEN}) as c
 HELD_SQL = f"""
 with chosen as ({_CHOSEN})
 select chosen.user_id, item_entities.entity_id,
-       count(*) as n_items,
-       case when cast($half_life_days as double) is null then cast(count(*) as double)
-            else cast(sum(cast(power(2, -least(
+       cast(count(*) as integer) as n_items,
+       case when cast($half_life_days as double) is not null
+            then cast(sum(cast(power(2, -least(
                 greatest(cast($now_us as double) - epoch_us(chosen.chosen_at), 0) / 86400000000 / $half_life_days,
                 30
             )) as decimal(38, 26))) as double)
-       end as k,
-       max(cast(item_entities.weight as double)) as multiplier,
+       end as decayed,
+       max(item_entities.weight) as multiplier,
        min(chosen.chosen_at) as first_at,
        max(chosen.chosen_at) as last_at
 from chosen join item_entities on chosen.item_id = item_entities.item_id
 group by chosen.user_id, item_entities.entity_id
 """  # noqa: S608  a constant of ours
-"""One row a (user, entity): k of equation 4, from `histories` (rows of `interactions`) and `item_entities`.
+"""One row a (user, entity), from `histories` (rows of `interactions`) and `item_entities`: k of equation 4 is
+`decayed`, or `n_items` where that is null.
 
 Decay stops at 30 half-lives (1e-9), so that a user of old interactions alone still has a MeKB.
 """
@@ -147,18 +148,21 @@ SPREAD_SQL = "select entity_id, count(*) as n_users from held group by entity_id
 """One row an entity: n_e of equation 5."""
 
 USER_ENTITY_SQL = """
-with factors as (
-    select held.user_id, held.entity_id, held.n_items, held.first_at, held.last_at,
-           held.multiplier * case
-               when held.k < $k_star then held.k
-               else $k_star * (1 + ln(held.k / $k_star))
+with counted as (
+    select *, coalesce(decayed, cast(n_items as double)) as k from held
+    where user_id between $first_user and $last_user
+),
+factors as (
+    select counted.user_id, counted.entity_id, counted.n_items, counted.first_at, counted.last_at,
+           cast(counted.multiplier as double) * case
+               when counted.k < $k_star then counted.k
+               else $k_star * (1 + ln(counted.k / $k_star))
            end as tf,
            case when $use_idf
                then ln(cast($n_all as double) / cast(spread.n_users as double))
                else cast(1 as double)
            end as idf
-    from held join spread on held.entity_id = spread.entity_id
-    where held.user_id between $first_user and $last_user
+    from counted join spread on counted.entity_id = spread.entity_id
 ),
 kept as (
     select *, tf * idf as raw from factors where tf * idf > 0
