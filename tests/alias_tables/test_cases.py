@@ -15,7 +15,16 @@ FOLDERS = ("tests/alias_tables", "tests/entity_linking", "tests/mekb/test_source
 def test_every_case_has_a_test():
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *FOLDERS],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--collect-only",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *FOLDERS,
+        ],
         cwd=root,
         capture_output=True,
         text=True,
