@@ -7,9 +7,14 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from mekb.errors import StoreError, UnknownError
-from mekb.store import Store
+from mekb.fingerprint import RowsDigest
+from mekb.runs import Stage, run_stage
+from mekb.store import Store, StoreSettings
 
 
 def users(*pairs: tuple[int, str]) -> pa.Table:
@@ -96,3 +101,123 @@ def test_a_second_writer_is_told_who_holds_the_store(tmp_path: Path):
         )
     assert "StoreError" in other.stderr
     assert "in use by process" in other.stderr
+
+
+def pairs(*rows: tuple[int, int, float]) -> pa.Table:
+    return pa.table(
+        {
+            "user_id": pa.array([row[0] for row in rows], pa.uint32()),
+            "item_id": pa.array([row[1] for row in rows], pa.uint32()),
+            "at": pa.array([None] * len(rows), pa.timestamp("us")),
+            "rating": pa.array([row[2] for row in rows], pa.float32()),
+            "positive": [True] * len(rows),
+        }
+    )
+
+
+def test_merged_rows_replace_those_of_their_keys_and_the_table_reads_in_order(store):
+    before = {
+        (row["user_id"], row["item_id"]): row for row in store.read("interactions").to_pylist()
+    }
+    first, last = min(before), max(before)
+    whole = RowsDigest.parse(store.fingerprint("interactions"))
+    new = next((1, item) for item in range(1, 17) if (1, item) not in before)
+    taken, added = store.merge("interactions", pairs((*last, 1.5), (*first, 2.5), (*new, 3.5)))
+    assert (taken.n_rows, added.n_rows) == (2, 3)
+    assert str(whole.without(taken).joined_by(added)) == store.fingerprint("interactions")
+    after = store.read("interactions").to_pylist()
+    assert [(row["user_id"], row["item_id"]) for row in after] == sorted({*before, new})
+    ratings = {(row["user_id"], row["item_id"]): row["rating"] for row in after}
+    assert (ratings[first], ratings[last], ratings[new]) == (2.5, 1.5, 3.5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        (pairs((1, 1, 1), (1, 1, 2)), "key_unique"),
+        (pairs((1, 999, 1)), "item_known"),
+        (pairs((1, 1, float("nan"))), "rating_finite"),
+    ],
+)
+def test_merged_rows_that_break_the_contract_leave_the_old_table(store, rows, named):
+    before = store.fingerprint("interactions")
+    with pytest.raises(StoreError, match=named):
+        store.merge("interactions", rows)
+    assert store.fingerprint("interactions") == before
+
+
+def test_a_name_that_is_there_already_is_found_beyond_the_merged_rows(empty_store):
+    empty_store.replace({"users": users((1, "a"), (2, "b"))})
+    with pytest.raises(StoreError, match="external_id_unique"):
+        empty_store.merge("users", users((3, "a")))
+    assert empty_store.count("users") == 2
+
+
+@given(st.permutations(range(12)), st.integers(0, 11), st.booleans())
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_repeated_key_is_found_wherever_it_stands(empty_store, ids, repeated, is_repeated):
+    ids = [*ids, repeated] if is_repeated else list(ids)
+    rows = users(*((number, f"{number}-{place}") for place, number in enumerate(ids)))
+    if is_repeated:
+        with pytest.raises(StoreError, match="key_unique"):
+            empty_store.replace({"users": rows})
+    else:
+        empty_store.replace({"users": rows})
+
+
+def test_a_block_within_a_block_is_undone_with_it(empty_store):
+    empty_store.replace({"users": users((7, "kept"))})
+
+    def write_and_stop():
+        with empty_store.transaction():
+            empty_store.replace({"users": users((8, "lost"))})
+            assert empty_store.read("users")["external_id"].to_pylist() == ["lost"]
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        write_and_stop()
+    assert empty_store.read("users")["external_id"].to_pylist() == ["kept"]
+
+
+def test_tables_without_their_run_are_not_written(store, monkeypatch):
+    before = store.fingerprint("users")
+    stage = Stage(name="any", config={}, inputs={}, outputs=("users",))
+    monkeypatch.setattr(Store, "append_run", lambda *_: (_ for _ in ()).throw(ValueError("stop")))
+    with pytest.raises(ValueError, match="stop"):
+        run_stage(
+            store,
+            stage,
+            lambda: {"users": pa.concat_tables([store.read("users"), users((99, "lost"))])},
+        )
+    assert store.fingerprint("users") == before
+
+
+def test_running_out_of_memory_names_the_settings_that_help(empty_store):
+    with (
+        pytest.raises(StoreError, match=r"memory or disk: .*store\.memory_limit"),
+        empty_store.transaction(),
+    ):
+        raise duckdb.OutOfMemoryException("Out of Memory Error: failed to allocate")
+
+
+def test_the_engine_uses_what_the_settings_say(tmp_path: Path):
+    spill = tmp_path / "spill"
+    chosen = StoreSettings(memory_limit="123MB", threads=1, spill_folder=spill)
+    with Store.open(tmp_path / "s.duckdb", create=True, settings=chosen) as store:
+        found = store.first_row(
+            "select current_setting('threads'), parse_formatted_bytes(current_setting('memory_limit')),"
+            " current_setting('temp_directory')"
+        )
+    assert found is not None
+    assert found[0] == 1
+    assert found[1] == pytest.approx(123e6, rel=0.01)
+    assert found[2] == str(spill)
+    with pytest.raises(StoreError, match="nothing can be spilled there"):
+        Store.open(
+            tmp_path / "s.duckdb", settings=StoreSettings(spill_folder=tmp_path / "no" / "folder")
+        )
+    for wrong in ("much", "-4GB", "4 G"):
+        with pytest.raises(ValidationError, match="memory_limit"):
+            StoreSettings(memory_limit=wrong)
