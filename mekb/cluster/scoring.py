@@ -1,7 +1,7 @@
 """The texts of `mekb.scoring` run on Spark: user-item interaction aggregation for users beyond one machine.
 
-Interactions are dealt out by user once (the one large shuffle); `item_entities` and idf go to them. All that
-follows (k, tf, the sum of a user, rank, text) is about one user's rows, which lie on one worker.
+Interactions are dealt out by user, and `item_entities` and idf go to them: k is counted where they lie. What
+moves after that is one row an interest, to its user's others (sum, rank), and one text a user and part.
 """
 
 from dataclasses import dataclass
@@ -69,13 +69,13 @@ def build_profiles(
             n_users = [_score(tables, side, written) for side in wanted]
             written.end(Manifest(stage="profiles", config=settings_of(config), inputs=inputs))
     finally:
-        tables.close()
+        tables.drop("histories", "held", "spread", "scored_interests", "titles")
     names = (*(name for side in wanted for name in side.tables), "idf_basis")
     return ClusterScoring(output_folder, names, n_users[0])
 
 
 def _deal_out_by_user(tables: SparkTables) -> None:
-    """Make the view `histories`: the interactions of a user lie on one worker, and so does all made of them."""
+    """Make the view `histories`: the interactions of a user lie on one worker, where k is counted."""
     n_parts = int(str(tables.session.conf.get("spark.sql.shuffle.partitions")))
     dealt = tables.session.table("interactions").repartition(n_parts, "user_id")
     dealt.createOrReplaceTempView("histories")
@@ -87,13 +87,15 @@ def _score(tables: SparkTables, side: Side, written: Written) -> int:
     n_all = int(found[0]) if found else 0
     tables.keep("held", tables.query(HELD_SQL, side.counting(ALL_USERS)))
     tables.keep("spread", tables.query(SPREAD_SQL))
+    tables.send("spread", tables.session.table("spread"))
     scored = tables.query(USER_ENTITY_SQL, side.weighing(ALL_USERS, n_all))
     tables.keep("scored_interests", scored)
     written.add(side.table, tables.session.table("scored_interests"))
     basis = tables.query(BASIS_SQL, {"negative": side.negative, "n_all": n_all})
     written.add("idf_basis", basis, append=side.negative)
     if not side.negative:
-        tables.query(TITLES_SQL).createOrReplaceTempView("titles")
+        tables.send("held", tables.session.table("spread"))  # the same entities, a row each
+        tables.send("titles", tables.query(TITLES_SQL))
         texts = {"separator": SEPARATOR, "max_entities": MAX_ENTITIES}
         written.add("profiles", tables.query(PROFILE_TEXT_SQL, texts))
     return n_all

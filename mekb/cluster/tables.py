@@ -30,7 +30,6 @@ class SparkTables:
     def __init__(self, session: "SparkSession", folder: str) -> None:
         self.session = session
         self.path = folder
-        self._kept: dict[str, DataFrame] = {}
 
     def read(self, *tables: str) -> None:
         """Make the views of some tables, with the columns their schemas declare.
@@ -54,20 +53,22 @@ class SparkTables:
         return tuple(rows[0]) if rows else None
 
     def keep(self, name: str, rows: "DataFrame") -> None:
-        """Keep rows on the workers, in memory and then on their disks, as a view."""
-        self.forget(name)
-        self._kept[name] = rows.persist()
-        self._kept[name].createOrReplaceTempView(name)
+        """Work rows out now and keep them on the workers, in memory and then on their disks, as a view.
 
-    def forget(self, *names: str) -> None:
-        """Let rows go that were kept."""
+        A local checkpoint and not a cache: a cached plan that holds a `with` is not found again inside another
+        `with`, and its rows would be worked out once more. The rows are let go when nothing refers to them; a
+        worker that is lost takes its rows along, and the build fails.
+        """
+        rows.localCheckpoint().createOrReplaceTempView(name)
+
+    def send(self, name: str, rows: "DataFrame") -> None:
+        """Make rows a view that goes whole to each worker wherever it is joined."""
+        rows.hint("broadcast").createOrReplaceTempView(name)
+
+    def drop(self, *names: str) -> None:
+        """Drop views, and with them rows that were kept."""
         for name in names:
-            if name in self._kept:
-                self._kept.pop(name).unpersist()
-
-    def close(self) -> None:
-        """Let all rows go that were kept."""
-        self.forget(*tuple(self._kept))
+            self.session.catalog.dropTempView(name)
 
     def manifest(self) -> Manifest:
         """Return what the folder says of itself; an empty manifest where it is not from a store."""
