@@ -15,7 +15,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
@@ -25,7 +25,7 @@ from entity_linking.columns import mention_column, text_column
 from entity_linking.config import LinkConfig
 from entity_linking.disambiguate import Chooser, Query
 from entity_linking.errors import LinkingError, PipelineError
-from entity_linking.mentions import Mention, Place, RankedEntity, Rejected, linked
+from entity_linking.mentions import Mention, Place, RankedEntity, linked
 from entity_linking.schema import MENTIONS, TEXTS
 from entity_linking.spans import (
     Proposal,
@@ -79,12 +79,8 @@ class LinkReport:
     n_nil_rejected: int = 0
 
 
-class _Asked(NamedTuple):
-    """One span that waits for the chooser."""
-
-    place: Place
-    proposal: Proposal
-    candidates: list[Candidate]
+_Asked: TypeAlias = tuple[Place, Proposal, list[Candidate]]
+"""One span that waits for the chooser."""
 
 
 class Linker:
@@ -152,7 +148,8 @@ class Linker:
         if detector != "ner":
             titles = [place for place in places if place.parts is not None]
             self._settle([(place, title_proposals(place.parts)) for place in titles if place.parts])
-        self._run_ner([place for place in places if place.is_open()])
+        if self._recogniser is not None:
+            self._run_ner(self._recogniser, [place for place in places if place.is_open()])
         if detector != "ner":
             unsettled = [place for place in places if place.is_open()]
             cleans = [place.clean for place in unsettled]
@@ -191,11 +188,9 @@ class Linker:
         clean = clean_text(read) if parts is None else parts.body
         return Place(original, len(read), clean, parts, (row.domain, row.context))
 
-    def _run_ner(self, places: Sequence[Place]) -> None:
+    def _run_ner(self, recogniser: Recogniser, places: Sequence[Place]) -> None:
         """Link what the NER finds, all texts in one stream of batches."""
-        if self._recogniser is None or not places:
-            return
-        found = self._recogniser.find([place.clean.text for place in places])
+        found = recogniser.find([place.clean.text for place in places])
         self._settle(
             [
                 (place, ner_proposals(place.clean, entities, name_parts=self.config.name_parts))
@@ -235,22 +230,22 @@ class Linker:
             )
             for place, proposal, _ in asked
         ]
-        choices = self._chooser.choose_many(queries, [one.candidates for one in asked])
+        choices = self._chooser.choose_many(queries, [candidates for *_, candidates in asked])
         keep = self.config.keep_candidates
         for (place, proposal, candidates), choice in zip(asked, choices, strict=True):
             if choice.row is None:
-                place.rejected.append(Rejected(proposal, candidates, choice))
+                place.rejected.append((proposal, candidates, choice))
             else:
                 place.add(linked(place.original, proposal, candidates, choice, keep))
 
     def _finish(self, places: Sequence[Place], *, keep_nil: bool) -> None:
         """Sort the mentions, add what is NIL if asked, and add one call to the report."""
         counts, limit = self._counts, self.config.max_text_length
-        n_cut = 0
+        n_cut = n_empty = n_mentions = 0
         for place in places:
             n_cut += len(place.original) > limit
-            counts["n_mentions"] += len(place.mentions)
-            counts["n_empty"] += not place.clean.text.strip()
+            n_empty += not place.clean.text.strip()
+            n_mentions += len(place.mentions)
             for proposal, candidates, choice in place.unlinked():
                 counts["n_nil_unknown" if choice is None else "n_nil_rejected"] += 1
                 if keep_nil:
@@ -260,8 +255,7 @@ class Linker:
                     )
             if len(place.mentions) > 1:
                 place.mentions.sort(key=lambda mention: mention.start)
-        counts["n_texts"] += len(places)
-        counts["n_cut"] += n_cut
+        counts.update(n_texts=len(places), n_cut=n_cut, n_empty=n_empty, n_mentions=n_mentions)
         if n_cut:
             _LOGGER.warning("%d of %d texts were cut to %d characters", n_cut, len(places), limit)
 
@@ -275,8 +269,9 @@ def _ask(
     """Put the proposals that can be decided now into `asked`; return those that must wait."""
     undecided: bytearray | None = None
     left: list[Proposal] = []
-    for proposal in proposals:
-        if not place.is_free(proposal):
+    last = len(proposals) - 1
+    for number, proposal in enumerate(proposals):
+        if place.mentions and not place.is_free(proposal):
             continue
         start, stop = proposal.start, proposal.stop
         if undecided is not None and undecided.find(1, start, stop) >= 0:
@@ -284,10 +279,10 @@ def _ask(
         else:
             candidates = known[proposal.key]
             if not candidates:
-                place.rejected.append(Rejected(proposal, candidates, None))
+                place.rejected.append((proposal, candidates, None))
                 continue
-            asked.append(_Asked(place, proposal, candidates))
-        if len(proposals) > 1:
+            asked.append((place, proposal, candidates))
+        if number < last:
             undecided = place.occupied() if undecided is None else undecided
             undecided[start:stop] = b"\1" * (stop - start)
     return left

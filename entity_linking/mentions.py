@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from alias_tables.lookup import NO_ENTITY, Candidate
 from entity_linking.disambiguate import NIL, Choice, Reason
@@ -53,13 +53,8 @@ class Mention:
     detector: Detector
 
 
-class Rejected(NamedTuple):
-    """A span for which no entity was taken."""
-
-    proposal: Proposal
-    candidates: Sequence[Candidate]
-    choice: Choice | None
-    """None where there was nothing to choose from."""
+Rejected: TypeAlias = tuple[Proposal, Sequence[Candidate], Choice | None]
+"""A span for which no entity was taken, its candidates, and the choice where there was any candidate."""
 
 
 class Place:
@@ -121,13 +116,11 @@ class Place:
         if not self.rejected:
             return []
         core = None if self.parts is None else self.parts.core
-        order = sorted(
-            self.rejected, key=lambda one: (one.choice is None, one.proposal.key != core)
-        )
+        order = sorted(self.rejected, key=lambda one: (one[2] is None, one[0].key != core))
         taken = self.occupied()
         kept = []
         for one in order:
-            start, stop = one.proposal.start, one.proposal.stop
+            start, stop = one[0].start, one[0].stop
             if taken.find(1, start, stop) < 0:
                 taken[start:stop] = b"\1" * (stop - start)
                 kept.append(one)
