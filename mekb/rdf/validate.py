@@ -1,12 +1,14 @@
 """Graphs held to the shipped SHACL shapes (`shapes.ttl`) by pySHACL, an optional library.
 
-pySHACL takes about a tenth of a second a user, so one person or a sample is checked, never a whole store.
+pySHACL takes some 0.15 ms a statement, half a second for a rich profile: one person or a sample is checked, never a
+whole store.
 """
 
 from dataclasses import dataclass
 from importlib.resources import files
 
 from rdflib import Graph, Namespace
+from rdflib.collection import Collection
 from rdflib.namespace import RDF
 from rdflib.term import Node
 
@@ -70,13 +72,22 @@ class Validator:
             Violation(
                 user=user,
                 focus=_value(report, result, "focusNode"),
-                path=_value(report, result, "resultPath"),
+                path=_path(report, result),
                 message=_value(report, result, "resultMessage"),
                 value=_value(report, result, "value"),
             )
             for result in report.subjects(RDF.type, SH.ValidationResult)
         ]
         return sorted(found, key=lambda one: (one.focus, one.path, one.message, one.value))
+
+
+def _path(report: Graph, result: Node) -> str:
+    """Return the property a result is about; of alternatives, all, with bars between."""
+    path = report.value(result, SH.resultPath)
+    choice = None if path is None else report.value(path, SH.alternativePath)
+    if choice is not None:
+        return "|".join(str(each) for each in Collection(report, choice))
+    return "" if path is None else str(path)
 
 
 def _value(report: Graph, result: Node, name: str) -> str:

@@ -56,13 +56,10 @@ def ruined(project, tmp_path):
     return path
 
 
-def test_validate_says_what_conforms(mekb, project, tmp_path):
-    ran = mekb("profiles", "validate", project.store, "--sample", "2", "--quiet")
+def test_validate_says_what_conforms(mekb, project):
+    ran = mekb("profiles", "validate", project.store, "--sample", "1", "--quiet")
     assert (ran.code, ran.out) == (0, "")
-    assert "2 of 2 interest graphs conform" in ran.err
-    path = tmp_path / "u.ttl"
-    api.export_profile(project.store, "u00001", path)
-    assert "1 of 1" in mekb("profiles", "validate", "--file", path).err
+    assert "1 of 1 interest graphs conform" in ran.err
 
 
 def test_validate_leaves_with_1_and_names_what_does_not(mekb, ruined):

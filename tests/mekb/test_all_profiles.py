@@ -81,15 +81,14 @@ def test_no_profiles_yet(store):
         next(read_all_graphs(store))
 
 
-@pytest.mark.parametrize("ending", ["nq", "nq.gz"])
-def test_a_dump_is_parsed_back_by_rdflib_as_each_users_graph(project, tmp_path, ending):
-    path = tmp_path / f"all.{ending}"
+def test_a_dump_is_parsed_back_by_rdflib_as_each_users_graph(project, tmp_path):
+    path = tmp_path / "all.nq.gz"
     told = []
     n_users = api.export_profiles(
         project.store, path, on_progress=lambda *progress: told.append(progress)
     )
     assert told[-1] == ("users", n_users, n_users)
-    data = gzip.decompress(path.read_bytes()) if ending.endswith("gz") else path.read_bytes()
+    data = gzip.decompress(path.read_bytes())
     names = [f"<{profile_iri(user, 'my')}> .".encode() for user in ("u00001", project.newcomer)]
     own = [line for line in data.splitlines(keepends=True) if line.rstrip().endswith(tuple(names))]
     dataset = Dataset()
@@ -111,7 +110,7 @@ def test_a_dump_comes_back_as_the_same_mekbs(project, tmp_path):
     assert api.export_profiles(project.store, path) == 300
     with Store.open(project.store) as store, closing(read_all_graphs(store)) as graphs:
         pairs = zip(graphs, api.read_profiles(path), strict=False)
-        for stored, read in itertools.islice(pairs, 6):
+        for stored, read in itertools.islice(pairs, 4):
             assert read == stored
 
 
