@@ -221,12 +221,20 @@ def _rows_per_part(store: Store) -> int:
 
 def count_entities(store: Store, side: Side, parts: Sequence[tuple[int, int]]) -> int:
     """Count k of every user and entity of `histories` into the temporary table `held`; return N."""
-    n_all = 0
+    hold_entities(store, side, parts)
+    return sum(count_users(store, side, users) for users in parts)
+
+
+def hold_entities(store: Store, side: Side, parts: Sequence[tuple[int, int]]) -> None:
+    """Count k of every user and entity of `histories` into the temporary table `held`."""
     for number, users in enumerate(parts):
-        found = store.first_row(POPULATION_SQL, side.choice(users))
-        n_all += int(found[0]) if found else 0
         store.keep("held", HELD_SQL, side.counting(users), append=number > 0)
-    return n_all
+
+
+def count_users(store: Store, side: Side, users: tuple[int, int]) -> int:
+    """Count the users of `histories`, from a first to a last id, who have an interaction that counts: N."""
+    found = store.first_row(POPULATION_SQL, side.choice(users))
+    return int(found[0]) if found else 0
 
 
 def count_spread(store: Store) -> None:

@@ -21,12 +21,12 @@ from mekb.aggregation import (
     HISTORIES_OF_ALL_SQL,
     HISTORIES_OF_CHOSEN_SQL,
     Side,
-    count_entities,
+    count_users,
+    hold_entities,
     known_population,
 )
 from mekb.scoring import (
     ALL_USERS,
-    POPULATION_SQL,
     USER_ENTITY_SQL,
     UpdateConfig,
     inverse_user_frequency,
@@ -115,11 +115,10 @@ def measure_drift(store: Store, side: Side, config: UpdateConfig) -> Drift:
         config: The sample, and what is allowed.
     """
     store.connection.execute(HISTORIES_OF_ALL_SQL)
-    found = store.first_row(POPULATION_SQL, side.choice(ALL_USERS))
-    n_users, n_before = int(found[0]) if found else 0, known_population(store, side)
+    n_users, n_before = count_users(store, side, ALL_USERS), known_population(store, side)
     store.keep("chosen_users", SAMPLE_SQL, {"seed": config.seed, "n_sampled": config.n_sampled})
     store.connection.execute(HISTORIES_OF_CHOSEN_SQL)
-    count_entities(store, side, [ALL_USERS])
+    hold_entities(store, side, [ALL_USERS])
     store.keep("spread", NOW_SPREAD_SQL)
     store.keep("scored_interests", USER_ENTITY_SQL, side.weighing(ALL_USERS, n_users))
     n_sampled, mean, largest = store.first_row(DISTANCES_SQL) or (0, 0.0, 0.0)

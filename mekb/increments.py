@@ -17,8 +17,8 @@ from mekb.aggregation import (
     OnPart,
     Side,
     clear,
-    count_entities,
     formula_fingerprint,
+    hold_entities,
     known_spread,
     scored_slices,
     sides,
@@ -34,7 +34,6 @@ from mekb.runs import (
     Run,
     Stage,
     StageResult,
-    changed_outputs,
     newest_run,
     read_runs,
     record_run,
@@ -43,7 +42,7 @@ from mekb.runs import (
     utc_now,
 )
 from mekb.scoring import ScoringConfig, UpdateConfig
-from mekb.store import Change, Store
+from mekb.store import Store
 
 FIRST_ROWS = {
     "item_entities": "(select * from item_entities order by item_id, entity_id limit $n_rows)",
@@ -115,7 +114,7 @@ def update_profiles(
             inputs=inputs,
             outputs=(*(name for side in wanted for name in side.tables), "touched_users"),
         )
-        result = _score_chosen(store, stage, wanted, scored, on_part)
+        result = _score_chosen(store, stage, wanted, on_part)
         return Updated(result, n_users, measure_drift(store, wanted[0], update))
     finally:
         clear(store)
@@ -186,29 +185,20 @@ def _choose_users(store: Store, scored: Run, inputs: dict[str, str]) -> int:
 
 
 def _score_chosen(
-    store: Store, stage: Stage, wanted: Sequence[Side], scored: Run, on_part: OnPart
+    store: Store, stage: Stage, wanted: Sequence[Side], on_part: OnPart
 ) -> StageResult:
     started, clock = utc_now(), time.perf_counter()
-    changes: dict[str, Change] = {}
     with store.transaction():
         store.connection.execute(HISTORIES_OF_CHOSEN_SQL)
         parts = user_parts(store)
         for side in wanted:
-            count_entities(store, side, parts)
+            hold_entities(store, side, parts)
             n_all = known_spread(store, side)
             slices = scored_slices(store, side, parts, n_all, on_part)
-            changes |= store.replace_users("chosen_users", side.tables, slices)
-        edited = write_edited_texts(store)
+            store.replace_users("chosen_users", side.tables, slices, digests=False)
+        write_edited_texts(store)
         store.replace({"touched_users": store.query(NOBODY_SQL)})
         seconds = time.perf_counter() - clock
-        outputs = _outputs(store, scored, changes)
-        if edited is not None:
-            outputs = changed_outputs(outputs, {"profiles": edited})
-        run_id = record_run(store, stage, outputs, started, seconds)
+        # What the tables written are now is not told: to read them whole costs more than the update.
+        run_id = record_run(store, stage, table_inputs(store, "touched_users"), started, seconds)
     return StageResult("update", run_id, skipped=False, seconds=seconds)
-
-
-def _outputs(store: Store, scored: Run, changes: dict[str, Change]) -> dict[str, str]:
-    """Return the fingerprints of the tables written: those known, less what was taken, with what was added."""
-    known = {table: scored.outputs[table] for table in changes}
-    return {"touched_users": store.fingerprint("touched_users")} | changed_outputs(known, changes)

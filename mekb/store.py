@@ -256,7 +256,7 @@ class Store:
                 self._prove(name)
 
     def replace_users(
-        self, scope: str, tables: Sequence[str], slices: Slices
+        self, scope: str, tables: Sequence[str], slices: Slices, *, digests: bool = True
     ) -> dict[str, "Change"]:
         """Replace the rows of some users in tables whose key begins with the user.
 
@@ -264,22 +264,36 @@ class Store:
             scope: A temporary table whose column `user_id` says which users.
             tables: Names in the catalogue, of `BY_USER`.
             slices: Pieces with the new rows of those users.
+            digests: Say what changed; that reads the old rows whole, which costs more than all else.
 
         Returns:
-            For each table, the digests of the rows taken and of those added.
+            For each table, the digests of the rows taken and of those added; nothing without `digests`.
 
         Raises:
-            StoreError: a key is not unique or a check found rows; the store is as before.
+            StoreError: a key is not unique, a check found rows, or a row is of another user; the store is as
+                before.
         """
         assert BY_USER.issuperset(tables), "checks of other tables look beyond one user"
         with self.transaction():
-            taken = {name: self._take(name, scope, ("user_id",)) for name in tables}
+            for name in tables:
+                self.keep(_new(name), f"select * from main.{quoted(name)} limit 0")
             for piece in slices:
                 for name, rows in piece.items():
-                    self._insert(name, rows)
-            return {
-                name: (taken[name], self._prove_part(name, scope, ("user_id",))) for name in tables
-            }
+                    self._insert(name, rows, into=f"temp.{_new(name)}")
+            changes = {}
+            for name in tables:
+                added = f"select * from temp.{quoted(_new(name))}"
+                stranger = f"{added} anti join temp.{quoted(scope)} using (user_id) limit 1"
+                self._refuse_rows(name, "user_in_scope", stranger)
+                for check, query in Contract.of(name).violations(among=added):
+                    self._refuse_rows(name, check, query)
+                if digests:
+                    taken = self.digest(f"({_those_of(name, scope, ('user_id',))})")
+                    changes[name] = taken, self.digest(f"({added})")
+                self._delete(name, scope, ("user_id",))
+                self._insert(name, self.connection.table(f"temp.{_new(name)}"))
+                self.forget(_new(name))
+        return changes
 
     def merge(self, name: str, rows: pa.Table) -> "Change":
         """Put rows into a table in place of those with the same keys, and beside the others.
@@ -297,7 +311,8 @@ class Store:
                 self.keep(_SCOPE, f"select {listed(contract.key)} from mekb_incoming")
             finally:
                 self.connection.unregister("mekb_incoming")
-            taken = self._take(name, _SCOPE, contract.key)
+            taken = self.digest(f"({_those_of(name, _SCOPE, contract.key)})")
+            self._delete(name, _SCOPE, contract.key)
             self._insert(name, rows)
             added = self._prove_part(name, _SCOPE, contract.key)
             if name not in BY_USER:
@@ -310,13 +325,15 @@ class Store:
         for name in tables:
             self.connection.execute(f"drop table if exists main.{quoted(name)}")
 
-    def _insert(self, name: str, rows: Rows) -> None:
+    def _insert(self, name: str, rows: Rows, into: str | None = None) -> None:
         contract = Contract.of(name)
         relation = self.connection.from_arrow(rows) if isinstance(rows, pa.Table) else rows
         try:
-            relation.project(listed(contract.columns)).order(listed(contract.sort)).insert_into(
-                name
-            )
+            columns = relation.project(listed(contract.columns))
+            if into is None:
+                columns.order(listed(contract.sort)).insert_into(name)
+            else:
+                columns.insert_into(into)
         except (
             duckdb.BinderException,
             duckdb.ConstraintException,
@@ -324,14 +341,12 @@ class Store:
         ) as error:
             raise StoreError(f"table '{name}': {first_line(error)}") from error
 
-    def _take(self, name: str, scope: str, columns: Sequence[str]) -> RowsDigest:
-        """Delete the rows that agree with one of the scope's in some columns, and return their digest."""
-        taken = self.digest(f"({_those_of(name, scope, columns)})")
+    def _delete(self, name: str, scope: str, columns: Sequence[str]) -> None:
+        """Delete the rows that agree with one of the scope's in some columns."""
         agree = " and ".join(f"old.{quoted(each)} = scope.{quoted(each)}" for each in columns)
         self.connection.execute(
             f"delete from main.{quoted(name)} as old using temp.{quoted(scope)} as scope where {agree}"
         )
-        return taken
 
     def _prove(self, name: str) -> None:
         contract = Contract.of(name)
@@ -365,6 +380,10 @@ class Store:
 
 Change: TypeAlias = tuple[RowsDigest, RowsDigest]
 """The digests of the rows taken from a table and of those added to it."""
+
+
+def _new(name: str) -> str:
+    return f"mekb_new_{name}"
 
 
 def _those_of(name: str, scope: str, columns: Sequence[str]) -> str:
