@@ -193,6 +193,7 @@ def fit_thresholds(indexes: Mapping[str, AliasIndex], chosen: Sequence[Case]) ->
     for chooser, setting in (
         ("at1", "min_prior"),
         ("typed", "min_typed_score"),
+        ("context", "min_context_score"),
     ):
         found = link(index, part, LinkConfig.model_validate({"chooser": chooser, setting: 0.0}))
         for threshold in THRESHOLDS:
