@@ -265,7 +265,7 @@ def edit(
     Weights sum to 1 after each edit: what is removed or added scales the others, what is pinned does not
     move. Edits shape what is shown, exported and answered; models are trained on the data alone.
 
-    Example: mekb profiles edit my.duckdb u00001 --remove "Star Wars" --add Q11190=0.2 --pin Jazz
+    Example: mekb profiles edit my.duckdb u00001 --remove Q2001 --add Q8341=0.2 --pin Mars=0.1
     """
     from mekb import api
     from mekb.cli.output import note, print_json, print_rows
@@ -289,7 +289,7 @@ def edit(
         note(
             f"{user}: {len(graph.interests)} interests, {sum(o.edited for o in graph.interests)} edited"
         )
-    if list_:
+    if list_ or format is Format.JSON:
         edits = api.profile_edits(store, user)
         if format is Format.JSON:
             print_json(edits)

@@ -415,7 +415,7 @@ def test_any_altered_word_of_a_manifest_is_found(mekb, own_project):
         "scoring": {**manifest["scoring"], "k_star": 6.0},
         "files": {**manifest["files"], "extra": "0" * 64},
         "origin": {},
-        "format_version": 2,
+        "format_version": manifest["format_version"] + 1,
         "digest": "0" * 64,
     }
     assert set(changes) == set(manifest)

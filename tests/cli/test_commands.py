@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -21,8 +22,23 @@ MAKES = {
     "data import": ["my.duckdb"],
     "train": ["model"],
     "bundle": ["bundle"],
+    "data export": ["tables"],
 }
 """What an example writes, and must not find there."""
+FILES = {
+    "data keywords": ("hashtags.tsv", "keyword\tweight\n#jazz\t0.5\n"),
+    "data relations": ("triples.tsv", "subject\tpredicate\tobject\nQ8341\tP31\tQ188451\n"),
+}
+"""What an example reads beside the project's own files."""
+BEFORE = {
+    "profiles infer": [["data", "relations", "my.duckdb", "triples.tsv"]],
+    "profiles import": [
+        ["data", "export", "my.duckdb", "tables"],
+        ["profiles", "build", "--engine", "spark", "--master", "local[1]"]
+        + ["--input", "tables", "--output", "profiles"],
+    ],
+}
+"""What must have been run before an example."""
 
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -51,7 +67,10 @@ def test_the_commands_are_those_we_know():
             *("aliases build", "aliases import", "aliases lookup", "bundle", "data describe"),
             *(
                 "data add",
+                "data export",
                 "data import",
+                "data keywords",
+                "data relations",
                 "demo",
                 "doctor",
                 "evaluate",
@@ -61,7 +80,11 @@ def test_the_commands_are_those_we_know():
             *(
                 "profiles build",
                 "profiles dump",
+                "profiles edit",
                 "profiles export",
+                "profiles forget",
+                "profiles import",
+                "profiles infer",
                 "profiles show",
                 "profiles update",
                 "profiles validate",
@@ -94,7 +117,15 @@ def test_the_example_in_the_help_runs_as_it_stands(mekb, own_project, monkeypatc
     monkeypatch.chdir(own_project.folder)
     for made in MAKES.get(name, []):
         path = own_project.folder / made
-        path.rename(path.with_name(f"former-{made}"))
+        if path.exists():
+            path.rename(path.with_name(f"former-{made}"))
+    for file, text in FILES.values():
+        (own_project.folder / file).write_text(text, encoding="utf-8")
+    if name == "profiles import" and shutil.which("java") is None:
+        pytest.skip("no Java here, which Spark needs")
+    for earlier in BEFORE.get(name, []):
+        done = mekb(*earlier)
+        assert done.code == 0, done.err
     before = {path.name for path in own_project.folder.iterdir()}
     ran = mekb(*words)
     assert ran.code == 0, ran.err
@@ -131,8 +162,10 @@ JSON_COMMANDS = {
     "data import": ["my.duckdb", "--items", "items.jsonl", "--interactions", "interactions.csv"],
     "doctor": [],
     "evaluate": ["my.duckdb", "model", "--baselines", "popularity"],
-    "link": ["my.duckdb"],
+    "link items": ["my.duckdb"],
     "link evaluate": ["my.duckdb", "--gold", "titles.tsv"],
+    "profiles edit": ["my.duckdb", "u00001", "--pin", "Mars=0.1"],
+    "profiles forget": ["my.duckdb", "u00001", "--yes"],
     "profiles show": ["my.duckdb", "u00001"],
     "profiles validate": ["my.duckdb", "u00001"],
     "recommend": ["bundle", "--interests", "jazz, no such thing"],
@@ -142,8 +175,8 @@ JSON_COMMANDS = {
 
 VARIANTS = {
     "as it is": (list(JSON_COMMANDS), []),
-    "forced": (["data import", "link"], ["--force"]),
-    "one text": (["link"], ["--text", "The Shining"]),
+    "forced": (["data import", "link items"], ["--force"]),
+    "one text": (["link items"], ["--text", "The Shining"]),
 }
 
 
