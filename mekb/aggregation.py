@@ -228,7 +228,7 @@ def count_entities(store: Store, side: Side, parts: Sequence[tuple[int, int]]) -
 def hold_entities(store: Store, side: Side, parts: Sequence[tuple[int, int]]) -> None:
     """Count k of every user and entity of `histories` into the temporary table `held`."""
     for number, users in enumerate(parts):
-        store.keep("held", HELD_SQL, side.counting(users), append=number > 0)
+        store.gather("held", HELD_SQL, side.counting(users), first=number == 0)
 
 
 def count_users(store: Store, side: Side, users: tuple[int, int]) -> int:

@@ -58,13 +58,18 @@ class Contract:
         )
 
     @property
-    def create_sql(self) -> str:
-        """The statement that makes the table, empty."""
+    def columns_sql(self) -> str:
+        """The columns in brackets, as `create table` takes them."""
         columns = ", ".join(
             f"{quoted(field.name)} {_DUCKDB_TYPES[field.type]}{'' if field.nullable else ' not null'}"
             for field in CATALOGUE[self.table]
         )
-        return f"create table {quoted(self.table)} ({columns})"
+        return f"({columns})"
+
+    @property
+    def create_sql(self) -> str:
+        """The statement that makes the table, empty."""
+        return f"create table {quoted(self.table)} {self.columns_sql}"
 
     @property
     def out_of_order_sql(self) -> str:

@@ -162,21 +162,33 @@ class Store:
         n_rows, xor, total = found or (0, None, None)
         return RowsDigest(n_rows, xor or 0, int(total or 0))
 
-    def keep(
+    def keep(self, name: str, query: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Keep a query's rows as a temporary table: it goes when the store is closed, and never into the file."""
+        self.connection.execute(
+            f"create or replace temp table {quoted(name)} as {query}", dict(parameters or {})
+        )
+
+    def gather(
         self,
         name: str,
         query: str,
         parameters: Mapping[str, object] | None = None,
         *,
-        append: bool = False,
+        first: bool,
     ) -> None:
-        """Keep a query's rows as a temporary table: it goes when the store is closed, and never into the file."""
-        verb = (
-            f"insert into temp.{quoted(name)}"
-            if append
-            else f"create or replace temp table {quoted(name)} as"
-        )
-        self.connection.execute(f"{verb} {query}", dict(parameters or {}))
+        """Add a query's rows to a temporary table, made anew for the first query.
+
+        The table is made from its columns' types: DuckDB 2.0 reads nothing from a table that was made from a
+        query without rows and filled in the same transaction.
+        """
+        if first:
+            made = self.connection.sql(query, params=dict(parameters or {}))
+            columns = ", ".join(
+                f"{quoted(column)} {kind}"
+                for column, kind in zip(made.columns, made.types, strict=True)
+            )
+            self.connection.execute(f"create or replace temp table {quoted(name)} ({columns})")
+        self.connection.execute(f"insert into temp.{quoted(name)} {query}", dict(parameters or {}))
 
     def show_users(self, name: str, table: str, users: tuple[int, int]) -> None:
         """Show the rows of the users from a first to a last id as a temporary view."""
@@ -276,7 +288,10 @@ class Store:
         assert BY_USER.issuperset(tables), "checks of other tables look beyond one user"
         with self.transaction():
             for name in tables:
-                self.keep(_new(name), f"select * from main.{quoted(name)} limit 0")
+                columns = Contract.of(name).columns_sql
+                self.connection.execute(
+                    f"create or replace temp table {quoted(_new(name))} {columns}"
+                )
             for piece in slices:
                 for name, rows in piece.items():
                     self._insert(name, rows, into=f"temp.{_new(name)}")

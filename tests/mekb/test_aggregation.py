@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -242,3 +243,43 @@ class TestDecay:
         with pytest.raises(ConfigError, match="training, bundles and recommendations") as error:
             ProfileScorer(None, {}, ScoringConfig(half_life_days=30))
         assert "\n" not in str(error.value)
+
+
+def test_many_rows_after_a_part_without_any_are_all_there(tmp_path):
+    """More rows than a row group of the engine, in one transaction, behind an empty first part."""
+    n_users, n_items = 1_600, 100
+    tables = random_tables(0, n_users=2, n_items=n_items, n_entities=n_items)
+    users = np.repeat(np.arange(n_users), n_items)
+    items = np.tile(np.arange(n_items), n_users)
+    linked = (users < 50) <= (items % 2 == 0)  # the first users have no item that is linked
+    tables["users"] = rows(
+        "users", user_id=range(n_users), external_id=[f"u{i:04d}" for i in range(n_users)]
+    )
+    tables["interactions"] = rows(
+        "interactions",
+        user_id=users[linked],
+        item_id=items[linked],
+        at=[None] * int(linked.sum()),
+        rating=[5.0] * int(linked.sum()),
+        positive=[True] * int(linked.sum()),
+    )
+    odd = list(range(1, n_items, 2))
+    tables["item_entities"] = rows(
+        "item_entities",
+        item_id=[*odd, *odd],
+        entity_id=[*odd, *(item + 1 for item in odd)],
+        n_mentions=[1] * 2 * len(odd),
+        score=[1.0] * 2 * len(odd),
+        weight=[1.0] * 2 * len(odd),
+    )
+    with fresh(tmp_path, "many", tables, threads=4) as store:
+        build_profiles(store, ScoringConfig(use_idf=False), rows_per_part=2_000)
+        expected = (n_users - 50) * n_items
+        assert expected > 122_880
+        assert store.count("user_entity") == expected
+        assert store.count("profiles") == n_users - 50
+        store.keep("scope", "select user_id from users where user_id >= 100")
+        same = store.read("user_entity")
+        late = same.filter(pc.greater_equal(same["user_id"], 100))
+        store.replace_users("scope", ("user_entity",), [{"user_entity": late}])
+        assert store.read("user_entity").equals(same)
