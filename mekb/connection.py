@@ -15,6 +15,9 @@ _IN_USE = re.compile("could not set lock|used by another process", re.IGNORECASE
 """What DuckDB says on POSIX systems and on Windows; a path may hold the word "lock" too."""
 _LOCK_RETRIES = 5
 _LOCK_WAIT_SECONDS = 0.2
+_MEMORY = re.compile(r"^(\d+(?:\.\d+)?)\s*([KMGT]i?B|%)$")
+ENGINE_SHARE = 0.85
+"""Of the memory asked for: the rest is Python's, and what the engine holds outside the limit it keeps."""
 
 
 class StoreSettings(BaseModel):
@@ -22,8 +25,9 @@ class StoreSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    memory_limit: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?\s*([KMGT]i?B|%)$")
-    """Such as "4GB" or "50%"; None is 80 % of the machine's. What does not fit is spilled to disk."""
+    memory_limit: str | None = Field(default=None, pattern=_MEMORY.pattern)
+    """What the process may use, such as "4GB" or "50%"; None is 80 % of the machine's. What does not fit is
+    spilled to disk."""
     threads: PositiveInt | None = None
     """None takes every core."""
     spill_folder: Path | None = None
@@ -68,7 +72,9 @@ def _engine_options(settings: StoreSettings) -> dict[str, str | bool | int | flo
     if settings.threads is not None:
         options["threads"] = settings.threads
     if settings.memory_limit is not None:
-        options["memory_limit"] = settings.memory_limit
+        found = _MEMORY.match(settings.memory_limit)
+        assert found, "the settings were validated"
+        options["memory_limit"] = f"{float(found[1]) * ENGINE_SHARE:g}{found[2]}"
     folder = settings.spill_folder
     if folder is not None:
         place = folder if folder.exists() else folder.parent
