@@ -82,8 +82,10 @@ def random_tables(seed, n_users=25, n_items=20, n_entities=15):
     }
 
 
-def weights_in_numpy(tables, k_star=5.0, half_life_days=None, *, wanted=lambda rating: rating >= 4):
-    """Return equation 7 for all users as a dense matrix, shape (users, entities)."""
+def weights_in_numpy(
+    tables, k_star=5.0, half_life_days=None, *, wanted=lambda rating: rating >= 4, basis=None
+):
+    """Return equation 7 for all users, shape (users, entities); `basis` is (N, n_e of each entity) if not theirs."""
     events = {
         name: tables["interactions"][name].to_numpy()
         for name in ("user_id", "item_id", "rating", "at")
@@ -104,6 +106,7 @@ def weights_in_numpy(tables, k_star=5.0, half_life_days=None, *, wanted=lambda r
     k = counts @ (held > 0)
     s = np.where(k < k_star, k, k_star * (1 + np.log(np.maximum(k, k_star) / k_star)))
     n_all, n_users = (counts > 0).any(axis=1).sum(), (k > 0).sum(axis=0)
+    n_all, n_users = basis or (n_all, n_users)
     raw = s * held.max(axis=0) * np.log(n_all / np.maximum(n_users, 1))
     return raw / np.where(raw.sum(axis=1) > 0, raw.sum(axis=1), 1)[:, None]
 
