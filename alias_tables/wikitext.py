@@ -238,7 +238,7 @@ class LinkReader:
             return target
         if bar < 0:
             surface: str | Reason = exact_key(target.shown)
-        elif len(inner) - bar - inner.endswith("]") > self._config.max_label_chars:
+        elif len(inner) - bar - 1 - inner.endswith("]") > self._config.max_label_chars:
             return Reason.LABEL_TOO_LONG
         else:
             surface = clean_label(inner[bar + 1 :])

@@ -144,6 +144,7 @@ def write_text_of(store: Store, user_id: int) -> Change:
 
 def _write_texts(store: Store) -> Change:
     """Write the texts of the users in the temporary table `edited_users`."""
+    store.forget("scored_interests", "titles")  # a scoring may have left a view of that name
     store.keep("scored_interests", SHOWN_SQL)
     store.keep("titles", SHOWN_TITLES_SQL)
     texts = store.query(PROFILE_TEXT_SQL, {"separator": SEPARATOR, "max_entities": MAX_ENTITIES})
