@@ -197,15 +197,13 @@ class TestSurvival:
         build_profiles(world, PLAIN)
         assert read_user_graph(world, USER).interests == before.interests
 
-    def test_an_update_keeps_the_edits_and_says_what_it_wrote(self, world):
+    def test_an_update_keeps_the_edits(self, world):
         self.edited(world)
         world.replace({"touched_users": rows("touched_users", user_id=[3, 5])})
         run = update_profiles(world, PLAIN, UpdateConfig())
         assert run.n_users == 2
         assert text_of(world)[0].startswith("Title of 2")
-        outputs = next(r for r in api.runs(world) if r["run_id"] == run.stage.run_id)["outputs"]
-        for table in ("user_entity", "profiles"):
-            assert f'"{table}": "{world.fingerprint(table)}"' in outputs
+        assert world.count("touched_users") == 0
 
     def test_an_edit_of_an_entity_that_is_gone_waits_for_it(self, world):
         derived = read_user_graph(world, "u011")
@@ -229,8 +227,13 @@ class TestSurvival:
         edit_profile(world, USER, Changes(add={"brand:Title of 3000000000": 0.2}))
         graph = edit_profile(world, USER, Changes(add={"Q1": 0.2}, pin={"Q5": 0.2}))
         rdf = user_graph_rdf(graph, provenance_of(world, graph.run_id))
-        paths = {found.path for found in Validator().violations(rdf)}
-        assert not any("edit" in path for path in paths)
+        without = {found.focus for found in Validator().violations(rdf) if "edit" in found.path}
+        assert without  # what this world derived has no evidence: the check can fail
+        edited = [one for one in graph.interests if one.edited]
+        assert len(edited) == 3
+        assert not {f.rpartition("/")[2] for f in without} & {
+            one.qid or str(one.entity_id) for one in edited
+        }
 
 
 class TestNames:
