@@ -251,7 +251,8 @@ def test_names_are_those_of_the_exact_scan(text, reader):
 
 @pytest.mark.parametrize(
     "text",
-    [pytest.param(row["wikitext"], id=f"case_{row['case']}") for row in SYNTAX] + ["[[A|[b]]]]]]", "[[I|:::]] [[I|::::]]"],
+    [pytest.param(row["wikitext"], id=f"case_{row['case']}") for row in SYNTAX]
+    + ["[[A|[b]]]]]]", "[[I|:::]] [[I|::::]]"],
 )
 def test_names_of_the_cases_are_those_of_the_exact_scan(text):
     for reader in READERS:

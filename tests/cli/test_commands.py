@@ -34,8 +34,18 @@ BEFORE = {
     "profiles infer": [["data", "relations", "my.duckdb", "triples.tsv"]],
     "profiles import": [
         ["data", "export", "my.duckdb", "tables"],
-        ["profiles", "build", "--engine", "spark", "--master", "local[1]"]
-        + ["--input", "tables", "--output", "profiles"],
+        [
+            "profiles",
+            "build",
+            "--engine",
+            "spark",
+            "--master",
+            "local[1]",
+            "--input",
+            "tables",
+            "--output",
+            "profiles",
+        ],
     ],
 }
 """What must have been run before an example."""
