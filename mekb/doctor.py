@@ -7,7 +7,7 @@ from importlib import metadata, util
 
 _LIBRARIES = (
     "duckdb", "pyarrow", "spacy", "torch", "transformers", "sentence-transformers",
-    "lightning-fabric", "faiss-cpu", "marisa-trie", "rdflib",
+    "lightning-fabric", "faiss-cpu", "rdflib",
 )  # fmt: skip
 
 
