@@ -96,7 +96,7 @@ def score_alone(store_path: str, limit: str) -> int:
     with Store.open(store_path, settings=settings(limit)) as store:
         side = aggregation.sides(store, ScoringConfig())[0]
         with store.transaction():
-            store.connection.execute(aggregation.HISTORIES_OF_ALL_SQL)
+            aggregation.choose_all(store)
             parts = aggregation.user_parts(store)
             n_all = aggregation.count_entities(store, side, parts)
             aggregation.count_spread(store)

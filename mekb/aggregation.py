@@ -37,14 +37,14 @@ N_BUCKETS = 4_096
 
 HISTORIES_OF_ALL_SQL = "create or replace temp view histories as select * from main.interactions"
 HISTORIES_OF_CHOSEN_SQL = """
-create or replace temp view histories as
+create or replace temp table histories as
 select interactions.* from main.interactions semi join temp.chosen_users using (user_id)
 """
-"""The interactions of the users in the temporary table `chosen_users`."""
+"""The interactions of the users in the temporary table `chosen_users`: few, and read more than once."""
 
 SIZES_SQL = """
 select (select count(*) from item_entities) as n_held,
-       (select count(*) from item_entities) / greatest((select count(distinct item_id) from item_entities), 1)
+       (select count(*) from item_entities) / greatest((select approx_count_distinct(item_id) from item_entities), 1)
            as n_an_item,
        parse_formatted_bytes(current_setting('memory_limit')) as memory
 """
@@ -190,11 +190,23 @@ def _now_us(tables: Answering, config: ScoringConfig) -> float | None:
     return float(newest[0]) if newest and newest[0] is not None else 0.0
 
 
+def choose_all(store: Store) -> None:
+    """Let `histories` be the interactions of everybody."""
+    store.forget("histories")
+    store.connection.execute(HISTORIES_OF_ALL_SQL)
+
+
+def choose_some(store: Store) -> None:
+    """Let `histories` be the interactions of the users in the temporary table `chosen_users`."""
+    store.forget("histories")
+    store.connection.execute(HISTORIES_OF_CHOSEN_SQL)
+
+
 def user_parts(store: Store, rows_per_part: int | None = None) -> list[tuple[int, int]]:
-    """Return ranges of user ids, first and last, that hold every user of the view `histories` once.
+    """Return ranges of user ids, first and last, that hold every user of `histories` once.
 
     Args:
-        store: With the view `histories`, and `item_entities`.
+        store: With `histories` and `item_entities`.
         rows_per_part: Interactions of a part, more or less; None goes by the memory limit.
     """
     wanted = rows_per_part or _rows_per_part(store)

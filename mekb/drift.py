@@ -18,9 +18,9 @@ import numpy as np
 from typing_extensions import override
 
 from mekb.aggregation import (
-    HISTORIES_OF_ALL_SQL,
-    HISTORIES_OF_CHOSEN_SQL,
     Side,
+    choose_all,
+    choose_some,
     count_users,
     hold_entities,
     known_population,
@@ -33,17 +33,23 @@ from mekb.scoring import (
 )
 from mekb.store import Store
 
-NOW_SPREAD_SQL = """
-with everywhere as (
-    select entity_id from idf_basis where not negative and n_users = n_all
-)
-select entity_id, count(*) as n_users from user_entity group by entity_id
+NOW_SPREAD_SQL = "select entity_id, count(*) as n_users from user_entity group by entity_id"
+"""n_e as it is now, of the entities that have rows."""
+
+EVERYWHERE_SQL = """
+select entity_id from idf_basis where not negative and n_users = n_all
+"""
+"""Entities whose idf was 0, which have no rows in `user_entity`."""
+
+WHOLE_SPREAD_SQL = f"""
+{NOW_SPREAD_SQL}
 union all
 select item_entities.entity_id, count(distinct interactions.user_id) as n_users
-from everywhere join item_entities using (entity_id) join interactions using (item_id)
+from ({EVERYWHERE_SQL}) as everywhere
+join item_entities using (entity_id) join interactions using (item_id)
 where interactions.positive group by item_entities.entity_id
-"""
-"""n_e as it is now: rows of `user_entity`, and those of the entities whose idf was 0, which have none there."""
+"""  # noqa: S608  constants of ours
+"""n_e as it is now, of these too."""
 
 SPREADS_SQL = """
 select coalesce(basis.n_users, 1) as n_before, spread.n_users as n_now
@@ -114,12 +120,13 @@ def measure_drift(store: Store, side: Side, config: UpdateConfig) -> Drift:
         side: How its profiles are scored.
         config: The sample, and what is allowed.
     """
-    store.connection.execute(HISTORIES_OF_ALL_SQL)
+    choose_all(store)
     n_users, n_before = count_users(store, side, ALL_USERS), known_population(store, side)
     store.keep("chosen_users", SAMPLE_SQL, {"seed": config.seed, "n_sampled": config.n_sampled})
-    store.connection.execute(HISTORIES_OF_CHOSEN_SQL)
+    choose_some(store)
     hold_entities(store, side, [ALL_USERS])
-    store.keep("spread", NOW_SPREAD_SQL)
+    everywhere = store.first_row(f"{EVERYWHERE_SQL} limit 1")
+    store.keep("spread", WHOLE_SPREAD_SQL if everywhere else NOW_SPREAD_SQL)
     store.keep("scored_interests", USER_ENTITY_SQL, side.weighing(ALL_USERS, n_users))
     n_sampled, mean, largest = store.first_row(DISTANCES_SQL) or (0, 0.0, 0.0)
     return Drift(

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mekb.aggregation import (
-    HISTORIES_OF_CHOSEN_SQL,
     OnPart,
     Side,
+    choose_some,
     clear,
     formula_fingerprint,
     hold_entities,
@@ -144,11 +144,18 @@ def _last_scoring(store: Store, scoring: ScoringConfig) -> tuple[Run, dict[str, 
 
 
 def _inputs(store: Store) -> dict[str, str]:
-    """Return the fingerprints of what profiles are made from; of a large alias table, as its build wrote it down."""
-    inputs = table_inputs(store, *(name for name in SCORED_TABLES if name != "entities"))
-    built = newest_run(store, "aliases")
-    entities = built.outputs if built else table_inputs(store, "entities")
-    return inputs | {"entities": entities["entities"], "formula": formula_fingerprint()}
+    """Return the fingerprints of what profiles are made from, as those wrote them down who made it.
+
+    To read all tables costs more than many an update. A table changed by other means is found out by its number
+    of rows; a change that keeps that is left for the next scoring of everybody to find.
+    """
+    runs = read_runs(store)
+    inputs = {}
+    for table in SCORED_TABLES:
+        known = next((run.outputs[table] for run in runs if table in run.outputs), None)
+        stands = known is not None and RowsDigest.parse(known).n_rows == store.count(table)
+        inputs[table] = known if known is not None and stands else store.fingerprint(table)
+    return inputs | {"formula": formula_fingerprint()}
 
 
 def _only_grew(store: Store, scored: Run, inputs: dict[str, str]) -> bool:
@@ -189,7 +196,7 @@ def _score_chosen(
 ) -> StageResult:
     started, clock = utc_now(), time.perf_counter()
     with store.transaction():
-        store.connection.execute(HISTORIES_OF_CHOSEN_SQL)
+        choose_some(store)
         parts = user_parts(store)
         for side in wanted:
             hold_entities(store, side, parts)

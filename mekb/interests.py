@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from mekb.aggregation import (
-    HISTORIES_OF_ALL_SQL,
     OnPart,
     Side,
+    choose_all,
     clear,
     count_entities,
     count_spread,
@@ -144,7 +144,7 @@ def build_profiles(
 
     def write() -> None:
         store.drop("negative_interests")
-        store.connection.execute(HISTORIES_OF_ALL_SQL)
+        choose_all(store)
         parts = user_parts(store, rows_per_part)
         bases = []
         for side in wanted:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mekb.aggregation import HISTORIES_OF_ALL_SQL, user_parts
+from mekb.aggregation import choose_all, user_parts
 from mekb.errors import ConfigError
 from mekb.interests import build_profiles
 from mekb.profile import ProfileScorer
@@ -113,7 +113,7 @@ class TestParts:
     @settings(max_examples=10, deadline=None)
     def test_parts_hold_every_user_once(self, folder, seed, rows_per_part):
         with fresh(folder, f"parts-{seed}-{rows_per_part}", random_tables(seed)) as store:
-            store.connection.execute(HISTORIES_OF_ALL_SQL)
+            choose_all(store)
             parts = user_parts(store, rows_per_part)
             assert parts[0][0] == ALL_USERS[0]
             assert parts[-1][1] == ALL_USERS[1]
@@ -128,12 +128,12 @@ class TestParts:
         tables = random_tables(3, n_users=400, n_items=200, n_entities=50)
         with fresh(folder, "much", tables) as store:
             build_profiles(store, ScoringConfig())
-            store.connection.execute(HISTORIES_OF_ALL_SQL)
+            choose_all(store)
             assert len(user_parts(store)) == 1
             expected = fingerprints(store)
         with fresh(folder, "little", tables, memory_limit="40MB", threads=1) as store:
             build_profiles(store, ScoringConfig())
-            store.connection.execute(HISTORIES_OF_ALL_SQL)
+            choose_all(store)
             assert len(user_parts(store)) > 1
             assert fingerprints(store) == expected
 
