@@ -112,7 +112,7 @@ class TestUpdate:
         rng = np.random.default_rng(seed)
         lines = [
             f"u{rng.integers(0, 30):03d},i{rng.integers(0, 20)},{rng.integers(1, 6)}"
-            for _ in range(rng.integers(1, 40))
+            for _ in range(rng.integers(3, 40))  # a row or more for each of the three days
         ]
         at = folder / f"{seed}-{CONFIGS.index(config)}.duckdb"
         with Store.open(at, create=True) as store:
