@@ -18,6 +18,7 @@ class Format(StrEnum):
 StoreArgument = Annotated[
     Path, typer.Argument(help="The store: one DuckDB file.", show_default=False)
 ]
+UserArgument = Annotated[str, typer.Argument(help="The user's id, as imported.")]
 BundleArgument = Annotated[Path, typer.Argument(help="A bundle folder.", show_default=False)]
 FormatOption = Annotated[Format, typer.Option("--format", help="Print a table or JSON.")]
 ConfigOption = Annotated[

@@ -1,0 +1,104 @@
+"""Recommenders: trained, compared, and packed into bundles that answer without the store."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mekb.api.stores import OnProgress, StoreLike, no_progress, opened
+from mekb.config import Settings
+
+if TYPE_CHECKING:
+    from mekb.bundle import Bundle
+    from mekb.models import Comparison, TrainedModel
+
+
+def train(
+    store: StoreLike,
+    folder: str | Path,
+    *,
+    target: str,
+    sources: Sequence[str] = (),
+    settings: Settings | None = None,
+    force: bool = False,
+    on_progress: OnProgress = no_progress,
+) -> "TrainedModel":
+    """Fine-tune EmbedMe for a target domain and write the model to a folder.
+
+    Args:
+        store: A store with linked items.
+        folder: Where the model goes.
+        target: The domain to recommend from.
+        sources: The other domains profiles are made from; all others when empty.
+        settings: `settings.train`, `settings.split`, `settings.scoring`.
+        force: Replace a model that stands there.
+        on_progress: Told of each epoch and step.
+
+    Raises:
+        UnknownError: a domain or table is not there.
+        OutputError: the folder exists.
+    """
+    from mekb.models import Route, train_model
+
+    with opened(store) as source:
+        return train_model(
+            source,
+            Path(folder),
+            Route(target, tuple(sources)),
+            settings or Settings(),
+            force=force,
+            on_progress=on_progress,
+        )
+
+
+def evaluate(
+    store: StoreLike,
+    models: Sequence[str | Path],
+    *,
+    baselines: Sequence[str] = ("popularity", "source_knn", "frozen_text"),
+    on_progress: OnProgress = no_progress,
+) -> "Comparison":
+    """Measure trained models and baselines on the held-out cold-start users of the models' split.
+
+    Args:
+        store: The store the models were trained on.
+        models: Model folders; all of one split.
+        baselines: Names of the registry, fitted here on the same training rows and tuned on validation.
+        on_progress: Told of each model.
+
+    Raises:
+        UnknownError: no such model or baseline.
+        StoreError: the store is not what the models were trained on.
+    """
+    from mekb.models import compare_models
+
+    with opened(store) as source:
+        folders = list(dict.fromkeys(Path(model) for model in models))
+        return compare_models(
+            source, folders, tuple(dict.fromkeys(baselines)), on_progress=on_progress
+        )
+
+
+def make_bundle(
+    store: StoreLike, model: str | Path, folder: str | Path, *, force: bool = False
+) -> "Bundle":
+    """Write the immutable folder that answers without the store, and open it.
+
+    Raises:
+        OutputError: the folder exists.
+        StoreError: the store is not what the model was trained on.
+    """
+    from mekb.models import bundle_model
+
+    with opened(store) as source:
+        return bundle_model(source, Path(model), Path(folder), force=force)
+
+
+def open_bundle(folder: str | Path) -> "Bundle":
+    """Check and load a bundle; open it once, ask often.
+
+    Raises:
+        BundleError: a part is missing, added, altered or of another version.
+    """
+    from mekb.bundle import Bundle
+
+    return Bundle(Path(folder))
