@@ -1,0 +1,1 @@
+"""The parts that comparison models share: each stands once, and knows no model."""
