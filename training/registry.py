@@ -1,7 +1,7 @@
 """All models by name; naming them loads none.
 
->>> names()
-['embedme', 'frozen_text', 'popularity', 'source_knn']
+>>> {"ease", "embedme", "popularity"} <= set(names())
+True
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,8 @@ from training.contract import Recommender
 from training.errors import ConfigError
 
 MODELS: Mapping[str, tuple[str, str]] = {
+    "ease": ("training.baselines.ease", "Ease"),
+    "ease_target": ("training.baselines.ease", "EaseTarget"),
     "embedme": ("training.embedme.model", "EmbedMe"),
     "frozen_text": ("training.baselines.frozen_text", "FrozenText"),
     "popularity": ("training.baselines.popularity", "Popularity"),

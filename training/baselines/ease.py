@@ -1,0 +1,160 @@
+"""EASE: a linear item-item model with a closed form, on the target alone or on all domains at once.
+
+X holds the binary histories (users x items), of the target for `ease_target`, of all domains side by side for
+`ease`. B minimises |X - X B|^2 + ridge |B|^2 with a diagonal of zeros (Steck, WWW 2019, eqs. 3 and 4):
+
+    P = (X^T X + ridge I)^-1,     B_ij = -P_ij / P_jj for i != j,  B_jj = 0,     score(u, j) = sum_i x_ui B_ij
+
+Only the target's columns of B are asked for: T below. With fewer users than items P is not inverted but taken
+from user space by Woodbury's identity, exactly:
+
+    P = (I - X^T K X) / ridge,    K = (X X^T + ridge I)^-1
+
+A user is their history, so one who was not in training is judged like any other; a user without a positive in
+the chosen domains cannot be judged: NaN. An item without a training row has the score 0 that the formula gives
+it; nothing of popularity is mixed in.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float32
+from pydantic import PositiveFloat
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array
+from typing_extensions import override
+
+from training.bricks.histories import (
+    Domains,
+    chosen_domains,
+    from_arrays,
+    names_from_array,
+    names_to_array,
+    side_by_side,
+    to_arrays,
+)
+from training.config import ModelConfig
+from training.contract import FitContext, FitReport, Need, Recommender, UserBatch, not_fitted
+from training.dataset import Dataset, counts
+from training.errors import DatasetError
+
+
+class EaseConfig(ModelConfig):
+    """Settings of EASE."""
+
+    ridge: PositiveFloat = 100.0
+    """lambda of the paper; 20 to 1,000 on its data sets and on Amazon's."""
+
+
+class Ease(Recommender):
+    """EASE over the histories of all domains: a newcomer's source rows reach the target's items."""
+
+    name: ClassVar[str] = "ease"
+    paper: ClassVar[str] = (
+        "Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019 (here over the columns of all domains)"
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HISTORY})
+    config_type: ClassVar[type[ModelConfig]] = EaseConfig
+    domains: ClassVar[Domains] = Domains.ALL
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        assert isinstance(config, EaseConfig)
+        self.settings = config
+        self._state: dict[str, np.ndarray] = {}
+
+    @override
+    def fit(self, data: Dataset, context: FitContext) -> FitReport:
+        """Solve for the target's columns of B, in item or in user space, whichever is smaller."""
+        started = time.monotonic()
+        domains = chosen_domains(data, self.domains)
+        histories = side_by_side(data.interactions, domains)
+        histories = histories[counts(histories) > 0]
+        if not histories.nnz:
+            raise DatasetError(f"no positive interaction in {', '.join(domains)} to learn from")
+        self.item_ids = data.target_items.item_ids
+        n_users, n_items = histories.shape
+        n_target = len(self.item_ids)
+        self._state = {"item_ids": self.item_ids, "domains": names_to_array(domains)}
+        if n_users < n_items:
+            weights, own = user_space(histories, n_target, self.settings.ridge)
+            self._state |= {**to_arrays("histories", histories), "weights": weights, "own": own}
+        else:
+            self._state["weights"] = item_space(histories, n_target, self.settings.ridge)
+        space = f"{n_users} users" if n_users < n_items else f"{n_items} items"
+        return FitReport(seconds=time.monotonic() - started, notes=(f"solved over {space}",))
+
+    @override
+    def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
+        """Return x B; NaN for users without a positive in the domains learned from."""
+        if not self._state:
+            raise not_fitted(self)
+        own = side_by_side(users.history, names_from_array(self._state["domains"]))
+        weights = self._state["weights"]
+        if "own" in self._state:
+            histories = from_arrays("histories", self._state)
+            target = own[:, own.shape[1] - weights.shape[1] :]
+            scores = (own @ histories.T) @ weights - target * self._state["own"][None, :]
+        else:
+            scores = own @ weights
+        scores = np.array(scores, dtype=np.float32)
+        scores[counts(own) == 0] = np.nan
+        return scores
+
+    @override
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Return the weights, the domains and, solved over users, the histories."""
+        if not self._state:
+            raise not_fitted(self)
+        return self._state
+
+    @override
+    def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
+        """Take back what `state` gave."""
+        self._state, self.item_ids = dict(state), state["item_ids"]
+
+
+class EaseTarget(Ease):
+    """EASE on the target's histories alone: what a table needs beside every cross-domain model."""
+
+    name: ClassVar[str] = "ease_target"
+    paper: ClassVar[str] = "Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019"
+    domains: ClassVar[Domains] = Domains.TARGET
+
+
+def item_space(
+    histories: csr_array, n_target: int, ridge: float
+) -> Float32[np.ndarray, "items target"]:
+    """Return the last `n_target` columns of B, by a Cholesky factor over items."""
+    gram = (histories.T @ histories).toarray().astype(np.float64)
+    n_items = len(gram)
+    gram[np.diag_indices(n_items)] += ridge
+    inverse = np.zeros((n_items, n_target), order="F")
+    target = np.arange(n_target)
+    inverse[n_items - n_target + target, target] = 1.0
+    factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+    inverse = cho_solve(factor, inverse, overwrite_b=True, check_finite=False)
+    weights = inverse / -inverse[n_items - n_target + target, target]
+    weights[n_items - n_target + target, target] = 0.0
+    return np.ascontiguousarray(weights, dtype=np.float32)
+
+
+def user_space(
+    histories: csr_array, n_target: int, ridge: float
+) -> tuple[Float32[np.ndarray, "users target"], Float32[np.ndarray, " target"]]:
+    """Return W and g such that x B = (x X^T) W - x_T g over the last `n_target` columns.
+
+    With V = K X_T and h_j = X_j . V_j: W_j = V_j / (1 - h_j) and g_j = h_j / (1 - h_j), which is
+    x_j - (x P)_j / P_jj with P by Woodbury's identity.
+    """
+    gram = (histories @ histories.T).toarray().astype(np.float64)
+    gram[np.diag_indices(len(gram))] += ridge
+    liked = histories[:, histories.shape[1] - n_target :].toarray(order="F").astype(np.float64)
+    factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+    solved = cho_solve(factor, liked, check_finite=False)
+    own = np.einsum("ut,ut->t", liked, solved)
+    return (solved / (1.0 - own)).astype(np.float32, order="C"), (own / (1.0 - own)).astype(
+        np.float32
+    )
