@@ -56,6 +56,8 @@ class HeldOut:
     user_rows: Int64[np.ndarray, " held_out"]
     positives: csr_array
     """Shape (held out, target items)."""
+    excluded: csr_array | None = None
+    """Shape (held out, target items): liked too, but held out elsewhere, so neither positives nor candidates."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ popularity fallback there puts it into the model. An item a judged user has no s
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -20,113 +19,27 @@ from scipy.sparse import csr_array
 from training.contract import Need, Recommender, UserBatch
 from training.dataset import Dataset, HeldOut, History, binary, counts, rows_of
 from training.errors import CannotJudgeError, DatasetError
-from training.metrics import Places, hit_rate, ndcg, places
-from training.schema import METRICS
+from training.metrics import Places
+from training.protocols import Full, Listed, Measure, Protocol, Sampled, Users
+from training.schema import METRICS, RANKS
 from training.significance import Difference, Interval, bootstrap_interval, paired_difference
+
+__all__ = [
+    "Evaluation",
+    "Full",
+    "Listed",
+    "Measure",
+    "Protocol",
+    "Sampled",
+    "compare",
+    "evaluate",
+    "evaluate_scores",
+    "user_batch",
+    "with_profiles",
+]
 
 SCORES_AT_ONCE = 1 << 24
 """Scores held at a time: 64 MiB of float32."""
-
-
-class Measure(NamedTuple):
-    """One column of a table of results."""
-
-    protocol: str
-    metric: str
-    k: int
-
-
-class Users(NamedTuple):
-    """Held-out users of one batch with the items they are ranked on."""
-
-    ids: np.ndarray
-    positives: csr_array
-    seen: csr_array
-    """Target positives of the training rows: never candidates."""
-
-
-@dataclass(frozen=True)
-class Full:
-    """Every item is ranked, except those the user has in the training rows."""
-
-    k: int = 20
-
-    @property
-    def name(self) -> str:
-        """The protocol's name in tables."""
-        return "full"
-
-    def values(
-        self, scores: Float32[np.ndarray, "users items"], users: Users
-    ) -> dict[str, Float64[np.ndarray, " users"]]:
-        """Return HR@K and NDCG@K of each user over all of the user's positives."""
-        candidates = scores.copy()
-        candidates[rows_of(users.seen), users.seen.indices] = np.nan
-        ranked = places(candidates, users.positives)
-        return {"hr": hit_rate(ranked, self.k), "ndcg": ndcg(ranked, self.k)}
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """Each positive is ranked among sampled negatives, the same ones for every model.
-
-    The paper's measure (Yuan et al., MeKB-Rec, KaRS 2023, section 4.2: 1 positive, 999 negatives, K = 10).
-    Sampled metrics may order models otherwise than full ranking does (Krichene and Rendle, KDD 2020):
-    report it beside `Full`, not instead.
-    """
-
-    n_negatives: int = 999
-    k: int = 10
-    seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """The protocol's name in tables."""
-        return f"sampled-{self.n_negatives}"
-
-    def negatives(
-        self, user_id: int, pool: Int64[np.ndarray, " pool"], n_positives: int
-    ) -> Int64[np.ndarray, "positives negatives"]:
-        """Return the negatives of each positive: uniform without replacement from `pool`.
-
-        A pool smaller than `n_negatives` is taken whole.
-        """
-        rng = np.random.default_rng([self.seed, user_id])
-        n = min(self.n_negatives, len(pool))
-        draws = [rng.choice(pool, n, replace=False, shuffle=False) for _ in range(n_positives)]
-        return np.stack(draws)
-
-    def values(
-        self, scores: Float32[np.ndarray, "users items"], users: Users
-    ) -> dict[str, Float64[np.ndarray, " users"]]:
-        """Return the mean over each user's positives of HR@K and NDCG@K among their negatives."""
-        row = rows_of(users.positives)
-        n_greater, n_tied = np.empty(len(row), np.int64), np.empty(len(row), np.int64)
-        for user, user_id in enumerate(users.ids):
-            part = slice(users.positives.indptr[user], users.positives.indptr[user + 1])
-            liked = users.positives.indices[part]
-            is_negative = np.ones(scores.shape[1], dtype=bool)
-            is_negative[liked] = False
-            is_negative[
-                users.seen.indices[users.seen.indptr[user] : users.seen.indptr[user + 1]]
-            ] = False
-            pool = np.flatnonzero(is_negative).astype(np.int64)
-            others = scores[user][self.negatives(int(user_id), pool, len(liked))]
-            own = scores[user, liked][:, None]
-            n_greater[part] = np.count_nonzero(others > own, axis=1)
-            n_tied[part] = 1 + np.count_nonzero(others == own, axis=1)
-        alone = Places(len(row), np.arange(len(row)), n_greater, n_tied)  # one ranking a positive
-        share = 1.0 / counts(users.positives)[row]
-        return {
-            metric: np.bincount(row, weights=share * value, minlength=len(users.ids))
-            for metric, value in {
-                "hr": hit_rate(alone, self.k),
-                "ndcg": ndcg(alone, self.k),
-            }.items()
-        }
-
-
-Protocol = Full | Sampled
 
 
 @dataclass(frozen=True)
@@ -139,6 +52,8 @@ class Evaluation:
     n_users: int
     n_covered: int
     """Users the model could judge; the others count as chance."""
+    ranks: pa.Table = field(default_factory=RANKS.empty_table)
+    """Of `schema.RANKS`: the place of every held-out positive."""
 
     @property
     def measures(self) -> list[Measure]:
@@ -255,18 +170,40 @@ def evaluate_scores(
         DatasetError: a held-out positive is a training row, or a user has no positive.
     """
     _check_held_out(data, held_out)
+    known = _known(data, held_out)
+    positives = binary(held_out.positives)
     tables: list[pa.Table] = []
+    ranks: list[pa.Table] = []
     n_covered = 0
     for part in _batches(len(held_out.user_rows), len(data.target_items)):
         scores, covered = _judged(score(part))
         n_covered += int(covered.sum())
-        rows = held_out.user_rows[part]
-        seen = binary(data.interactions[data.target][rows])
-        users = Users(data.user_ids[rows], binary(held_out.positives[part]), seen)
-        tables.extend(_table(name, protocol, scores, users) for protocol in protocols)
-    order = [(column, "ascending") for column in METRICS.names if column != "value"]
-    table = pa.concat_tables(tables).sort_by(order)
-    return Evaluation(name, table, len(held_out.user_rows), n_covered)
+        ids = data.user_ids[held_out.user_rows[part]]
+        users = Users(ids, positives[part], known[part], int(positives.indptr[part.start]))
+        for protocol in protocols:
+            ranked = protocol.places(scores, users)
+            tables.append(_table(name, protocol, ranked, users))
+            ranks.append(_ranks(name, protocol, ranked, users, data.target_items.item_ids))
+    return Evaluation(
+        name,
+        _sorted(pa.concat_tables(tables), "value"),
+        len(held_out.user_rows),
+        n_covered,
+        _sorted(pa.concat_tables(ranks), "n_greater", "n_tied"),
+    )
+
+
+def _sorted(table: pa.Table, *values: str) -> pa.Table:
+    """Return the rows in order of all columns but the values."""
+    return table.sort_by([(name, "ascending") for name in table.column_names if name not in values])
+
+
+def _known(data: Dataset, held_out: HeldOut) -> csr_array:
+    """Return the target items that are no candidates of each held-out user."""
+    trained = binary(data.interactions[data.target][held_out.user_rows])
+    if held_out.excluded is None:
+        return trained
+    return binary(csr_array(trained + binary(held_out.excluded)))
 
 
 def _batches(n_users: int, n_items: int) -> Iterator[slice]:
@@ -284,9 +221,7 @@ def _judged(
     return known, covered
 
 
-def _table(
-    model: str, protocol: Protocol, scores: Float32[np.ndarray, "users items"], users: Users
-) -> pa.Table:
+def _table(model: str, protocol: Protocol, ranked: Places, users: Users) -> pa.Table:
     parts = [
         pa.table(
             {
@@ -294,14 +229,35 @@ def _table(
                 "protocol": pa.array([protocol.name] * len(users.ids)),
                 "user_id": pa.array(users.ids, pa.uint32()),
                 "metric": pa.array([metric] * len(users.ids)),
-                "k": pa.array([protocol.k] * len(users.ids), pa.uint32()),
+                "k": pa.array([k] * len(users.ids), pa.uint32()),
                 "value": pa.array(values, pa.float64()),
             },
             schema=METRICS,
         )
-        for metric, values in protocol.values(scores, users).items()
+        for (metric, k), values in protocol.values(ranked, users).items()
     ]
     return pa.concat_tables(parts)
+
+
+def _ranks(
+    model: str,
+    protocol: Protocol,
+    ranked: Places,
+    users: Users,
+    item_ids: UInt32[np.ndarray, " items"],
+) -> pa.Table:
+    n_positives = users.positives.nnz
+    return pa.table(
+        {
+            "model": pa.array([model] * n_positives),
+            "protocol": pa.array([protocol.name] * n_positives),
+            "user_id": pa.array(users.ids[rows_of(users.positives)], pa.uint32()),
+            "item_id": pa.array(item_ids[users.positives.indices], pa.uint32()),
+            "n_greater": pa.array(ranked.n_greater, pa.uint32()),
+            "n_tied": pa.array(ranked.n_tied, pa.uint32()),
+        },
+        schema=RANKS,
+    )
 
 
 def _check_items(model: Recommender, data: Dataset) -> None:
@@ -327,6 +283,8 @@ def _check_held_out(data: Dataset, held_out: HeldOut) -> None:
     ).count_nonzero()
     if leaked:
         raise DatasetError(f"{leaked} held-out positives are also training rows: the split leaks")
+    if held_out.excluded is not None and positives.multiply(binary(held_out.excluded)).nnz:
+        raise DatasetError("held-out positives are excluded from the candidates")
 
 
 def _refuse_unmet_needs(model: Recommender, data: Dataset, held_out: HeldOut) -> None:

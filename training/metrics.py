@@ -1,4 +1,4 @@
-"""HR@K and NDCG@K, with ties at their expectation under a random order.
+"""HR@K, NDCG@K, precision@K and recall@K, with ties at their expectation under a random order.
 
 In: scores of every candidate and the positives among them. Out: one value a user. A scorer that cannot
 tell items apart gets what chance gives, K / candidates for one positive, never the favour of the sort.
@@ -9,8 +9,10 @@ n_greater, ..., n_greater + n_tied - 1. Then
 
     NDCG@K = sum over positives of E[1 / log2(place + 2); place < K]  /  the same of a perfect ranking
     HR@K   = P(some positive has place < K)
+    precision@K = E[number of positives with place < K] / K
+    recall@K    = E[number of positives with place < K] / number of positives
 
-By linearity NDCG needs nothing else. For HR the positives tied at the cut compete: with p of them among n
+By linearity all but HR need nothing else. For HR the positives tied at the cut compete: with p of them among n
 tied candidates and m places left, P(none gets one) = C(n - p, m) / C(n, m).
 NDCG: Järvelin and Kekäläinen, ACM TOIS 20(4), 2002, with binary gains.
 """
@@ -91,10 +93,39 @@ def hit_rate(ranked: Places, k: int) -> Float64[np.ndarray, " users"]:
 def ndcg(ranked: Places, k: int) -> Float64[np.ndarray, " users"]:
     """Return for each row the expected DCG of the first `k` over that of min(positives, k) hits."""
     gains = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(k) + 2.0))])
-    first = np.minimum(ranked.n_greater, k)
-    stop = np.minimum(ranked.n_greater + ranked.n_tied, k)
-    expected = (gains[stop] - gains[first]) / ranked.n_tied
     n_positive = np.bincount(ranked.row, minlength=ranked.n_rows)
-    found = np.bincount(ranked.row, weights=expected, minlength=ranked.n_rows)
+    found = np.bincount(ranked.row, weights=place_gain(ranked, k), minlength=ranked.n_rows)
     share: np.ndarray = np.minimum(found / gains[np.minimum(n_positive, k)], 1.0)
     return share
+
+
+def place_chance(ranked: Places, k: int) -> Float64[np.ndarray, " positives"]:
+    """Return for each positive the probability that its place is among the first `k`."""
+    free: np.ndarray = np.clip(k - ranked.n_greater, 0, ranked.n_tied)
+    return free / ranked.n_tied
+
+
+def place_gain(ranked: Places, k: int) -> Float64[np.ndarray, " positives"]:
+    """Return for each positive E[1 / log2(place + 2); place < k]: NDCG@k of a positive that is alone."""
+    gains = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(k) + 2.0))])
+    first = np.minimum(ranked.n_greater, k)
+    stop = np.minimum(ranked.n_greater + ranked.n_tied, k)
+    gain: np.ndarray = (gains[stop] - gains[first]) / ranked.n_tied
+    return gain
+
+
+def precision(ranked: Places, k: int) -> Float64[np.ndarray, " users"]:
+    """Return for each row the expected share of positives among the first `k`, of which there may be fewer."""
+    hits: np.ndarray = np.bincount(
+        ranked.row, weights=place_chance(ranked, k), minlength=ranked.n_rows
+    )
+    return hits / k
+
+
+def recall(ranked: Places, k: int) -> Float64[np.ndarray, " users"]:
+    """Return for each row the expected share of its positives that are among the first `k`."""
+    n_positive = np.bincount(ranked.row, minlength=ranked.n_rows)
+    hits: np.ndarray = np.bincount(
+        ranked.row, weights=place_chance(ranked, k), minlength=ranked.n_rows
+    )
+    return np.minimum(hits / n_positive, 1.0)

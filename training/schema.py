@@ -75,3 +75,18 @@ METRICS = table_schema(
     },
 )
 """One row a user and metric; `protocol` says which candidates the positives were ranked among."""
+
+RANKS = table_schema(
+    [
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("protocol", pa.string(), nullable=False),
+        pa.field("user_id", pa.uint32(), nullable=False),
+        pa.field("item_id", pa.uint32(), nullable=False),
+        pa.field("n_greater", pa.uint32(), nullable=False),
+        pa.field("n_tied", pa.uint32(), nullable=False),
+    ],
+    key=["model", "protocol", "user_id", "item_id"],
+    sort=["model", "protocol", "user_id", "item_id"],
+    checks={"tied_with_itself": "select * from ranks where n_tied < 1"},
+)
+"""One row a held-out positive: `n_greater` candidates score above it, `n_tied` like it (itself included)."""
