@@ -1,0 +1,106 @@
+"""Interest clusters of two domains that learn each other's instances: prototypical contrast (SITN, CL-I2C).
+
+An instance p is a user's encoded sequence. Within a mini-batch of n users, per domain, for K trainable clusters c
+(Sun et al., AAAI 2023, eqs. 5-7; the soft assignment is that of TCC, Shen et al., NeurIPS 2021):
+
+    pi_i(k) = exp(c_k.p_i) / sum_k' exp(c_k'.p_i)
+    u_k     = sum_i pi_i(k) p_i                                              new clusters       (5)
+    q_i     = MLP(concat of the m new clusters nearest to p_i)               multi-view         (6)
+    loss    = InfoNCE(p^s_k; q^t_k against all u^t) + InfoNCE(p^t_k; q^s_k against all u^s)     (7)
+
+Instance and clusters are of different domains, and everything is learned end to end, in alternation with nothing.
+
+Open in the paper, decided here: u_k grows with the batch, so with a dot product as `sim` the softmax of eq. 7
+would saturate. With `normalise` (ours by default) p, c, u and q are scaled to length 1 before each similarity, as
+TCC does with u, and eq. 5 takes the temperature as well, without which unit vectors would belong nearly alike to
+all clusters and every u be the batch's mean. Without `normalise` the formulas are the printed ones. The MLP of
+eq. 6 has one hidden layer of the embedding's size with ReLU, one MLP a domain. Without the multi-view module q_i
+is the nearest u itself.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from training.bricks.info_nce import info_nce_against
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """Settings of one interest space."""
+
+    dim: int
+    n_clusters: int
+    n_views: int = 2
+    """m of eq. 6; 1 switches the multi-view module off."""
+    temperature: float = 0.1
+    normalise: bool = True
+
+
+def new_clusters(
+    clusters: Float[Tensor, "clusters dim"],
+    instances: Float[Tensor, "batch dim"],
+    temperature: float = 1.0,
+) -> Float[Tensor, "clusters dim"]:
+    """Return each cluster as the sum of the instances by their soft assignment to it (eq. 5)."""
+    share = torch.softmax(instances @ clusters.T / temperature, dim=1)
+    renewed: Tensor = share.T @ instances
+    return renewed
+
+
+class DomainClusters(nn.Module):
+    """The clusters of one domain at one granularity."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        dim, n_views = settings.dim, min(settings.n_views, settings.n_clusters)
+        self.n_views = n_views
+        self.clusters = nn.Parameter(torch.randn(settings.n_clusters, dim) / dim**0.5)
+        self.views = (
+            nn.Sequential(nn.Linear(n_views * dim, dim), nn.ReLU(), nn.Linear(dim, dim))
+            if n_views > 1
+            else None
+        )
+
+    @override
+    def forward(
+        self, instances: Float[Tensor, "batch dim"]
+    ) -> tuple[Float[Tensor, "clusters dim"], Float[Tensor, "batch dim"]]:
+        """Return the new clusters, and each instance's multi-view cluster."""
+        sharpness = self.settings.temperature if self.settings.normalise else 1.0
+        renewed = self.unit(new_clusters(self.unit(self.clusters), instances, sharpness))
+        nearest = (instances @ renewed.T).topk(self.n_views, dim=1).indices
+        chosen = renewed[nearest].flatten(start_dim=1)
+        own = chosen if self.views is None else self.unit(self.views(chosen))
+        return renewed, own
+
+    def unit(self, vectors: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
+        """Return the vectors with length 1, or as they are without `normalise`."""
+        return functional.normalize(vectors) if self.settings.normalise else vectors
+
+
+class InterestSpace(nn.Module):
+    """The clusters of both domains at one granularity, and their contrast."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.source, self.target = DomainClusters(settings), DomainClusters(settings)
+
+    @override
+    def forward(
+        self, source: Float[Tensor, "batch dim"], target: Float[Tensor, "batch dim"]
+    ) -> Float[Tensor, " batch"]:
+        """Return the instance-to-cluster loss of each user (eq. 7)."""
+        source, target = self.source.unit(source), self.target.unit(target)
+        source_clusters, source_views = self.source(source)
+        target_clusters, target_views = self.target(target)
+        temperature = self.settings.temperature
+        return info_nce_against(
+            source, target_views, target_clusters, temperature
+        ) + info_nce_against(target, source_views, source_clusters, temperature)
