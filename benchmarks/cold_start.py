@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from mekb import api
 from mekb.config import Settings
-from mekb.dataset import SplitWorld, load_world, split_world
+from mekb.dataset import SplitWorld, load_world, split_world, without_twins
 from mekb.fingerprint import code_fingerprint
 from mekb.models import INPUT_TABLES, PROTOCOLS, device_of
 from mekb.runs import table_inputs
@@ -119,6 +119,7 @@ def run_fold(
         on_progress: Told of training steps.
     """
     world = load_world(store, (direction.source, direction.target))
+    world = without_twins(world, store, direction.target, settings.split)
     split = split_world(world, direction.target, settings.split, settings.scoring)
     fitted: dict[str, Recommender] = {}
     facts: dict[str, Any] = {"fold": settings.split.fold, "test users": len(split.test.user_rows)}

@@ -4,20 +4,21 @@ The split is made here, before anything is counted, so that the idf of the profi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import csr_array
 
-from mekb.config import SplitConfig
 from mekb.errors import UnknownError
 from mekb.profile import EntityTable, ProfileScorer
 from mekb.scoring import ScoringConfig
 from mekb.store import Store
-from training.dataset import Catalogue, Dataset, HeldOut
-from training.splits import cold_start_split
+from mekb.twins import TwinConfig, source_twins
+from training.dataset import Catalogue, Dataset, Events, HeldOut, keep_entries, with_events
+from training.split_config import SplitConfig
+from training.splits import make_split
 
 ENTITY_ROWS_SQL = """
 with named as (
@@ -49,6 +50,8 @@ class World:
     """Titles and multipliers; nothing is counted yet."""
     item_entities: Mapping[str, csr_array]
     """Domain -> (items, entities)."""
+    events: Mapping[str, Events] | None = None
+    """Domain -> its interactions one by one, positive or not."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,12 @@ def load_world(store: Store, domains: tuple[str, ...]) -> World:
             domain: _pairs(store, HOLDS_SQL, domain, table["item_id"].to_numpy(), entity_ids)
             for domain, table in items.items()
         },
+        events={
+            domain: _events(
+                store, domain, users["user_id"].to_numpy(), table["item_id"].to_numpy()
+            )
+            for domain, table in items.items()
+        },
     )
 
 
@@ -113,6 +122,15 @@ LIKED_SQL = """
 select interactions.user_id as row_id, interactions.item_id as column_id
 from interactions join items using (item_id)
 where interactions.positive and items.domain = $domain
+"""
+
+EVENTS_SQL = """
+select
+    interactions.user_id, interactions.item_id,
+    coalesce(interactions.rating, 'nan'::float) as rating,
+    coalesce(epoch_us(interactions.at), 0) as at_us
+from interactions join items using (item_id)
+where items.domain = $domain
 """
 
 HOLDS_SQL = """
@@ -146,6 +164,49 @@ def _pairs(
     return matrix
 
 
+def without_twins(world: World, store: Store, target: str, split: SplitConfig) -> World:
+    """Return the world without the interactions with source items that are target items under another id.
+
+    They stay in the catalogues, as items nobody touched, so that rows are the same with them and without.
+
+    Args:
+        world: What `load_world` read from the store.
+        store: It holds who bought what, titles and texts.
+        target: The target domain.
+        split: `drop_twins` switches it, `min_twin_buyers` sets the evidence.
+    """
+    if not split.drop_twins:
+        return world
+    sources = [domain for domain in world.catalogues if domain != target]
+    found = source_twins(
+        store.connection, sources, target, TwinConfig(min_buyers=split.min_twin_buyers)
+    )
+    interactions, events = dict(world.interactions), dict(world.events or {})
+    for domain, item_ids in found.items():
+        is_twin = np.isin(world.catalogues[domain].item_ids, item_ids.to_numpy())
+        matrix = interactions[domain]
+        interactions[domain] = keep_entries(matrix, ~is_twin[matrix.indices])
+        if domain in events:
+            events[domain] = events[domain].where(~is_twin[events[domain].item_rows])
+    return replace(world, interactions=interactions, events=events or None)
+
+
+def _events(
+    store: Store,
+    domain: str,
+    user_ids: npt.NDArray[np.uint32],
+    item_ids: npt.NDArray[np.uint32],
+) -> Events:
+    """Return the interactions of a domain one by one; both id arrays are sorted."""
+    found = store.query(EVENTS_SQL, {"domain": domain})
+    return Events.ordered(
+        np.searchsorted(user_ids, found["user_id"].to_numpy()).astype(np.int64),
+        np.searchsorted(item_ids, found["item_id"].to_numpy()).astype(np.int64),
+        found["rating"].to_numpy().astype(np.float32),
+        found["at_us"].to_numpy().astype(np.int64),
+    )
+
+
 def split_world(
     world: World, target: str, split: SplitConfig, scoring: ScoringConfig
 ) -> SplitWorld:
@@ -157,14 +218,7 @@ def split_world(
         split: Which fold of the overlapping users is the test, and how many validate.
         scoring: Settings of the interest score.
     """
-    parts = cold_start_split(
-        world.interactions,
-        target,
-        fold=split.fold,
-        n_folds=split.n_folds,
-        valid_share=split.valid_share,
-        seed=split.seed,
-    )
+    parts = make_split(world.interactions, target, split)
     profiles = ProfileScorer.learn(world.entities, world.item_entities, parts.train, scoring)
     data = Dataset(
         user_ids=world.user_ids,
@@ -174,4 +228,6 @@ def split_world(
         profiles=profiles,
         valid=parts.valid,
     )
-    return SplitWorld(data, parts.test, profiles)
+    if world.events is None:
+        return SplitWorld(data, parts.test, profiles)
+    return SplitWorld(*with_events(data, parts.test, world.events, world.interactions), profiles)

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from mekb.bundle import MARKS as BUNDLE_MARKS
 from mekb.bundle import Bundle, BundleParts, write_bundle
-from mekb.config import Settings, SplitConfig
-from mekb.dataset import SplitWorld, World, load_world, split_world
+from mekb.config import Settings
+from mekb.dataset import SplitWorld, World, load_world, split_world, without_twins
 from mekb.errors import StoreError, UnknownError
 from mekb.fingerprint import file_fingerprint
 from mekb.linking import alias_index
@@ -31,6 +31,7 @@ from training.embedme.config import EmbedMeConfig
 from training.embedme.model import EmbedMe
 from training.evaluate import Evaluation, Full, Measure, Sampled, compare, evaluate
 from training.registry import names
+from training.split_config import SplitConfig
 from training.tuning import fit_best
 
 INPUT_TABLES = ("items", "users", "interactions", "item_entities", "entities", "custom_entities")
@@ -119,6 +120,7 @@ def train_model(
     check_folder(folder, marks=MARKS, force=force)
     target = route.target
     world = load_world(store, (*_sources(store, route), target))
+    world = without_twins(world, store, target, settings.split)
     split = split_world(world, target, settings.split, settings.scoring)
     model = EmbedMe(EmbedMeConfig.preset(settings.train.preset, **settings.train.model))
     report = model.fit(split.data, fit_context(settings, None, on_progress))
@@ -212,6 +214,7 @@ def _load(store: Store, folder: Path) -> _Loaded:
             f" (changed: {', '.join(changed)}); train it again"
         )
     world = load_world(store, (*sources, target))
+    world = without_twins(world, store, target, split_config)
     return _Loaded(model, metadata, world, split_world(world, target, split_config, scoring))
 
 
