@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32, UInt32
@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from typing_extensions import override
 
 from training.config import ModelConfig
-from training.dataset import Dataset, History
+from training.dataset import Dataset, Events, History
 from training.errors import TrainingError
 
 
@@ -47,6 +47,8 @@ class UserBatch:
     profiles: list[str] | None = None
     interests: csr_array | None = None
     """Shape (users, entities): the MeKBs as numbers (`ProfileSource.interests`)."""
+    events: Mapping[str, Events] | None = None
+    """Domain -> the rows of `history` one by one, with rating and time, low ratings too; None where unknown."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -108,6 +110,10 @@ class Recommender(ABC):
     config_type: ClassVar[type[ModelConfig]]
     """The class of `config`, so that the registry can build it from a mapping."""
 
+    array_files: ClassVar[Mapping[str, str]] = {}
+    """Arrays of `state` that a model folder keeps in files of their own: what their names begin with -> the
+    file, in which they stand without it."""
+
     item_ids: UInt32[np.ndarray, " items"] | None = None
     """Stored ids of the target items, in the order of the scores; None before `fit` or `restore`."""
 
@@ -139,8 +145,16 @@ class Recommender(ABC):
         """Take back what `state` and `assets` gave; scores are then the same."""
 
     def assets(self) -> Mapping[str, bytes]:
-        """Return files a model needs beside its arrays (a tokenizer), name -> content."""
+        """Return files a model needs beside its arrays (a tokenizer), path in its folder -> content."""
         return {}
+
+    def views(self) -> Mapping[str, bytes]:
+        """Return files by which other libraries read the model, path in its folder -> content; never read back."""
+        return {}
+
+    def saved_config(self) -> dict[str, Any]:
+        """Return the configuration as a model folder keeps it: it names no path of this machine."""
+        return self.config.model_dump(mode="json")
 
 
 class VectorRecommender(Recommender):

@@ -5,7 +5,7 @@ the rows of one domain's catalogue. Stored ids live at the border only.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +13,22 @@ from jaxtyping import Bool, Int64, UInt32
 from scipy.sparse import csr_array
 
 from training.errors import DatasetError
+from training.events import Events, split_events
+
+__all__ = [
+    "Catalogue",
+    "Dataset",
+    "Events",
+    "HeldOut",
+    "History",
+    "ProfileSource",
+    "binary",
+    "counts",
+    "keep_entries",
+    "rows_of",
+    "split_events",
+    "with_events",
+]
 
 History = Mapping[str, csr_array]
 """Domain -> matrix of shape (users, items of the domain); a stored value > 0 is a positive interaction."""
@@ -58,6 +74,12 @@ class HeldOut:
     """Shape (held out, target items)."""
     excluded: csr_array | None = None
     """Shape (held out, target items): liked too, but held out elsewhere, so neither positives nor candidates."""
+    events: Events | None = None
+    """All held-out target interactions, low ratings too; their user rows count the rows of this set."""
+
+    def __post_init__(self) -> None:
+        if self.events is not None:
+            _check_events(self.events, self.positives.shape, "the held-out rows")
 
 
 @dataclass(frozen=True)
@@ -76,6 +98,8 @@ class Dataset:
     profiles: ProfileSource | None = None
     valid: HeldOut | None = None
     """Users whose target rows choose epochs and settings; never the test users."""
+    events: Mapping[str, Events] | None = None
+    """Training rows one by one, with rating and time, low ratings too: domain -> events; None where unknown."""
 
     def __post_init__(self) -> None:
         if self.target not in self.catalogues:
@@ -91,6 +115,14 @@ class Dataset:
             found = self.interactions[domain].shape
             if found != expected:
                 raise DatasetError(f"interactions of {domain!r} have shape {found}, not {expected}")
+        for domain, events in (self.events or {}).items():
+            _check_events(events, self.interactions[domain].shape, repr(domain))
+
+    def events_of(self, user_rows: Int64[np.ndarray, " batch"]) -> Mapping[str, Events] | None:
+        """Return the training events of some users, numbered by their place in `user_rows`."""
+        if self.events is None:
+            return None
+        return {domain: events.of_users(user_rows) for domain, events in self.events.items()}
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -101,6 +133,71 @@ class Dataset:
     def target_items(self) -> Catalogue:
         """The catalogue recommended from."""
         return self.catalogues[self.target]
+
+
+def with_events(
+    data: Dataset,
+    test: HeldOut,
+    events: Mapping[str, Events],
+    before: History,
+    newcomers: Int64[np.ndarray, " newcomers"] | None = None,
+) -> tuple[Dataset, HeldOut]:
+    """Return a split's training rows and test users with the events of their rows (`split_events`).
+
+    Args:
+        data: The training rows, with the validation users.
+        test: The test users.
+        events: Domain -> all events.
+        before: Domain -> all positives, of which the split took some.
+        newcomers: Users of whom no target event stays but the positives that were kept. None: the held-out
+            users without a positive left in the target.
+    """
+    held_outs = [test] if data.valid is None else [test, data.valid]
+    if newcomers is None:
+        n_left = counts(binary(data.interactions[data.target]))
+        users = np.unique(np.concatenate([one.user_rows for one in held_outs]))
+        newcomers = users[n_left[users] == 0]
+    nobody = np.empty(0, dtype=np.int64)
+    kept = {
+        domain: split_events(
+            one,
+            before[domain],
+            data.interactions[domain],
+            newcomers if domain == data.target else nobody,
+        )
+        for domain, one in events.items()
+    }
+    gone = kept[data.target][1]
+    never_liked = ~gone.stored_in(before[data.target])
+    with_theirs = [
+        replace(one, events=_held_out_events(gone, never_liked, one)) for one in held_outs
+    ]
+    kept_events = {domain: stays for domain, (stays, _) in kept.items()}
+    valid = with_theirs[1] if len(with_theirs) > 1 else None
+    return replace(data, events=kept_events, valid=valid), with_theirs[0]
+
+
+def _held_out_events(
+    gone: Events, never_liked: Bool[np.ndarray, " events"], held_out: HeldOut
+) -> Events:
+    """Return which events that left the training rows belong to some held-out users."""
+    liked = gone.where(~never_liked).of_users(held_out.user_rows)
+    liked = liked.where(liked.stored_in(held_out.positives))
+    other = gone.where(never_liked).of_users(held_out.user_rows)
+    return Events.ordered(
+        *(
+            np.concatenate([getattr(liked, name), getattr(other, name)])
+            for name in ("user_rows", "item_rows", "ratings", "at")
+        )
+    )
+
+
+def _check_events(events: Events, shape: tuple[int, int], where: str) -> None:
+    for rows, n_rows, kind in zip(
+        (events.user_rows, events.item_rows), shape, ("user", "item"), strict=True
+    ):
+        if len(rows) and not 0 <= rows.min() <= rows.max() < n_rows:
+            raise DatasetError(f"events of {where} name {kind} row {rows.max()} of {n_rows}")
 
 
 def binary(matrix: csr_array) -> csr_array:

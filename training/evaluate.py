@@ -9,7 +9,7 @@ popularity fallback there puts it into the model. An item a judged user has no s
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -112,7 +112,8 @@ def compare(first: Evaluation, second: Evaluation, measure: Measure, seed: int =
 def user_batch(data: Dataset, user_rows: Int64[np.ndarray, " batch"]) -> UserBatch:
     """Return users as a model sees them: their training rows of all domains, and the profiles of those."""
     history = {domain: matrix[user_rows] for domain, matrix in data.interactions.items()}
-    return with_profiles(data, data.user_ids[user_rows], history)
+    users = with_profiles(data, data.user_ids[user_rows], history)
+    return replace(users, events=data.events_of(user_rows))
 
 
 def with_profiles(data: Dataset, ids: UInt32[np.ndarray, " batch"], history: History) -> UserBatch:

@@ -299,3 +299,39 @@ def test_a_bundle_counts_training_rows_only(world, split, tmp_path):
     held_out = np.concatenate([split.test.user_rows, split.data.valid.user_rows])
     training = np.delete(world.interactions["films"].toarray(), held_out, axis=0)
     assert films.n_users.tolist() == (training > 0).sum(axis=0).tolist()
+
+
+class EventMatch(WordMatch):
+    """Scores the items among a user's single interactions first."""
+
+    name: ClassVar[str] = "event_match"
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    @override
+    def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
+        assert users.events is not None
+        scores = np.zeros((len(users), len(self.titles)), dtype=np.float32)
+        films = users.events["films"]
+        scores[films.user_rows, films.item_rows] = 1
+        return scores
+
+
+def test_no_single_interaction_leaks_either(world, split):
+    """With the events of all rows every held-out film comes first; with those of the split none does."""
+    model = EventMatch(ModelConfig())
+    model.fit(split.data, FitContext())
+    leaky = evaluate(model, replace(split.data, events=world.events), split.test, [Full(k=10)])
+    assert leaky.summary() == {"full/hr@10": 1.0, "full/ndcg@10": 1.0}
+    assert evaluate(model, split.data, split.test, [Full(k=10)]).summary()["full/ndcg@10"] < 0.4
+
+
+def test_the_stores_interactions_are_all_there_once(world, split):
+    """Training events and held-out events together are the store's rows, with rating and time."""
+    films, held = split.data.events["films"], [split.data.valid, split.test]
+    rows_ = [films.user_rows, *(one.user_rows[one.events.user_rows] for one in held)]
+    items = [films.item_rows, *(one.events.item_rows for one in held)]
+    found = sorted(zip(np.concatenate(rows_), np.concatenate(items), strict=True))
+    assert found == sorted(zip(*world.interactions["films"].nonzero(), strict=True))
+    assert (films.ratings == 5).all()
+    assert not films.at.any()
+    assert len(split.data.events["books"]) == world.interactions["books"].nnz
