@@ -28,10 +28,21 @@ def histories() -> np.ndarray:
     return (np.random.default_rng(0).random((30, 40)) < 0.3).astype(np.float64)
 
 
+@pytest.mark.parametrize("n_shared", [0, 5, 30])
+def test_few_or_many_shared_users_make_no_difference(histories, n_shared):
+    histories[n_shared : n_shared + 12, :25] = 0
+    histories[n_shared + 12 :, 25:] = 0
+    expected = by_the_paper(histories, 2.0)[:, -15:]
+    np.testing.assert_allclose(item_space(csr_array(histories), 15, 2.0), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("ridge", [0.5, 20.0])
 def test_both_spaces_are_the_papers_weights(histories, ridge):
     expected = by_the_paper(histories, ridge)[:, -15:]
     np.testing.assert_allclose(item_space(csr_array(histories), 15, ridge), expected, atol=1e-6)
+    target = by_the_paper(histories[:, -15:], ridge)
+    found = item_space(csr_array(histories[:, -15:]), 15, ridge)
+    np.testing.assert_allclose(found, target, atol=1e-6)
     weights, own = user_space(csr_array(histories), 15, ridge)
     asked = (np.random.default_rng(1).random((7, 40)) < 0.2).astype(np.float64)
     found = asked @ histories.T @ weights - asked[:, -15:] * own

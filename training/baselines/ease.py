@@ -20,10 +20,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from pydantic import PositiveFloat
 from scipy.linalg import cho_factor, cho_solve
-from scipy.sparse import csr_array
+from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.sparse import csr_array, eye_array
 from typing_extensions import override
 
 from training.bricks.histories import (
@@ -127,18 +128,37 @@ class EaseTarget(Ease):
 def item_space(
     histories: csr_array, n_target: int, ridge: float
 ) -> Float32[np.ndarray, "items target"]:
-    """Return the last `n_target` columns of B, by a Cholesky factor over items."""
-    gram = (histories.T @ histories).toarray().astype(np.float64)
-    n_items = len(gram)
-    gram[np.diag_indices(n_items)] += ridge
-    inverse = np.zeros((n_items, n_target), order="F")
-    target = np.arange(n_target)
-    inverse[n_items - n_target + target, target] = 1.0
-    factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
-    inverse = cho_solve(factor, inverse, overwrite_b=True, check_finite=False)
-    weights = inverse / -inverse[n_items - n_target + target, target]
-    weights[n_items - n_target + target, target] = 0.0
-    return np.ascontiguousarray(weights, dtype=np.float32)
+    """Return the last `n_target` columns of B, over items.
+
+    The source block is eliminated first. With S and D the Gram matrices of the source's and the target's
+    columns, each plus the ridge, and their product factored as C = L R, where only the o users of both count
+    (L = X_S[o]^T, R = X_T[o], unless o exceeds the target's items):
+
+        E = S^-1 L,   Q = (D - R^T L^T E R)^-1 = P_TT,   B_ST = E (R Q) / diag Q,   B_TT = -Q / diag Q
+
+    which costs a fifth of a factor of the whole where few users are shared.
+    """
+    n_source = histories.shape[1] - n_target
+    source, target = histories[:, :n_source], histories[:, n_source:]
+    shared = np.flatnonzero((counts(source) > 0) & (counts(target) > 0))
+    right = target[shared]
+    left = source[shared].T.toarray().astype(np.float64)
+    if len(shared) > n_target:
+        right = csr_array(eye_array(n_target, format="csr"))
+        left = (source.T @ target).toarray().astype(np.float64)
+    schur = _gram(target, ridge)
+    solved = left
+    if left.size:
+        factor = cho_factor(_gram(source, ridge), overwrite_a=True, check_finite=False)
+        solved = cho_solve(factor, left, check_finite=False)
+        schur -= right.T @ (right.T @ (left.T @ solved)).T
+    inverse = _inverse(schur)
+    diagonal = np.diag(inverse).copy()
+    weights = np.empty((n_source + n_target, n_target), dtype=np.float32)
+    weights[:n_source] = solved @ (right @ inverse) / diagonal
+    weights[n_source:] = inverse / -diagonal
+    weights[n_source + np.arange(n_target), np.arange(n_target)] = 0.0
+    return weights
 
 
 def user_space(
@@ -149,12 +169,28 @@ def user_space(
     With V = K X_T and h_j = X_j . V_j: W_j = V_j / (1 - h_j) and g_j = h_j / (1 - h_j), which is
     x_j - (x P)_j / P_jj with P by Woodbury's identity.
     """
-    gram = (histories @ histories.T).toarray().astype(np.float64)
-    gram[np.diag_indices(len(gram))] += ridge
     liked = histories[:, histories.shape[1] - n_target :].toarray(order="F").astype(np.float64)
-    factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+    factor = cho_factor(_gram(histories.T.tocsr(), ridge), overwrite_a=True, check_finite=False)
     solved = cho_solve(factor, liked, check_finite=False)
     own = np.einsum("ut,ut->t", liked, solved)
     return (solved / (1.0 - own)).astype(np.float32, order="C"), (own / (1.0 - own)).astype(
         np.float32
     )
+
+
+def _gram(matrix: csr_array, ridge: float) -> Float64[np.ndarray, "columns columns"]:
+    """Return M^T M + ridge I."""
+    gram: np.ndarray = (matrix.T @ matrix).toarray().astype(np.float64)
+    gram[np.diag_indices(len(gram))] += ridge
+    return gram
+
+
+def _inverse(matrix: Float64[np.ndarray, "n n"]) -> Float64[np.ndarray, "n n"]:
+    """Return the inverse of a positive definite matrix, by its Cholesky factor."""
+    factor, _ = dpotrf(matrix, lower=1)
+    lower, failed = dpotri(factor, lower=1, overwrite_c=1)
+    if failed:
+        raise DatasetError("EASE: the Gram matrix is singular in double precision; raise the ridge")
+    half = np.tril(lower)
+    inverse: np.ndarray = half + np.tril(half, -1).T
+    return inverse
