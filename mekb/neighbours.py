@@ -3,10 +3,10 @@
     s'(u, o) = sum over e, r with (e, r, o) of  s(u, e) * w_r * gamma / deg_r(o)
 
 s(u, e) is a weight of the user's profile as they see it (`mekb.effective`), w_r the weight of a relation, gamma the
-damping, deg_r(o) how many subjects have o by r. What more than `max_degree` subjects have ("human", "United
-States") says nothing and is left out, and so is what the user has or removed themselves. The `top` of each user are
-kept in `inferred_interests`, never in `user_entity`: they change no score, no text and no idf, and are shown only
-when asked for. Beyond paper 002, and off until an ablation says otherwise.
+damping, deg_r(o) how many subjects have o by r (`mekb.relations`). What the user has or removed themselves is left
+out. The `top` of each user are kept in `inferred_interests`, never in `user_entity`: they change no score, no text
+and no idf, and are shown only when asked for. Beyond paper 002, and off until an ablation says otherwise; what a model
+reads of them is a setting of its own (`neighbours.in_profiles`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,6 +19,7 @@ from alias_tables.table_files import TableKind, read_qid, table_rows
 from mekb.effective import has_edits, own_interests
 from mekb.errors import SourceError
 from mekb.graph import Interest, UserGraph
+from mekb.relations import HINT, LINKS, relation_weights
 from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
 from mekb.schema import RELATIONS
 from mekb.scoring import NeighbourConfig
@@ -29,15 +30,8 @@ COLUMNS = (("subject", "head"), ("predicate", "prop"), ("object", "tail"))
 _NAMES = tuple(name for pair in COLUMNS for name in pair)
 _FILE = TableKind(_NAMES, ("subject", "head"), ("subject", "predicate", "object"), all_needed=False)
 
-INFERRED_SQL = """
-with degrees as (
-    select predicate, object, count(*) as degree from relations group by predicate, object
-),
-links as (
-    select subject, object, weights.weight * $gamma / degree as factor
-    from relations join weights using (predicate) join degrees using (predicate, object)
-    where degree <= $max_degree and subject <> object
-),
+INFERRED_SQL = f"""
+with {LINKS},
 parts as (
     select user_id, object as entity_id, subject as source, weight * factor as part
     from own_interests join links on own_interests.entity_id = links.subject
@@ -63,7 +57,7 @@ ranked as (
     from fresh where weight > 0
 )
 select user_id, entity_id, weight, rank, sources from ranked where rank <= $top
-"""
+"""  # noqa: S608  a constant of ours
 """Rows of `inferred_interests` from the view `own_interests`, `relations` and `weights`; sums are exact."""
 
 _NOT_REMOVED = """
@@ -139,9 +133,7 @@ def infer_interests(store: Store, config: NeighbourConfig, *, force: bool = Fals
         UnknownError: the store has no profiles, or no relations.
     """
     store.require("user_entity", hint=f"build the profiles with 'mekb profiles build {store.path}'")
-    store.require(
-        "relations", hint=f"import them with 'mekb data relations {store.path} triples.tsv'"
-    )
+    store.require("relations", hint=HINT.format(store=store.path))
     made_from = ("user_entity", "profile_edits", "relations", "entities", "custom_entities")
     stage = Stage(
         name="infer",
@@ -151,18 +143,9 @@ def infer_interests(store: Store, config: NeighbourConfig, *, force: bool = Fals
     )
 
     def work() -> Mapping[str, Rows]:
-        weights = {"predicate": list(config.relations), "weight": list(config.relations.values())}
-        schema = pa.schema([("predicate", pa.string()), ("weight", pa.float64())])
-        with own_interests(store):
-            store.connection.register("weights", pa.table(weights, schema))
-            try:
-                rows = store.query(
-                    INFERRED_SQL if has_edits(store) else INFERRED_SQL.replace(_NOT_REMOVED, ""),
-                    config.model_dump(include={"gamma", "max_degree", "top"}),
-                )
-            finally:
-                store.connection.unregister("weights")
-        return {"inferred_interests": rows}
+        query = INFERRED_SQL if has_edits(store) else INFERRED_SQL.replace(_NOT_REMOVED, "")
+        with own_interests(store), relation_weights(store, config) as parameters:
+            return {"inferred_interests": store.query(query, parameters | {"top": config.top})}
 
     return run_stage(store, stage, work, force=force)
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from mekb.errors import ConfigError
+from mekb.one_hop import OneHop
 from mekb.scoring import ScoringConfig, interest_weights, inverse_user_frequency
 
 SEPARATOR = " [SEP] "
@@ -92,6 +93,8 @@ class ProfileScorer:
         entities: The entities, with what was counted on training rows.
         item_entities: Domain -> matrix of shape (items of the domain, entities), 1 where the item holds it.
         config: k* and whether idf counts.
+        one_hop: Where interest spreads to, for texts and numbers that hold what is inferred too
+            (`neighbours.in_profiles`); None for the user's own interests alone, as the paper has it.
 
     Raises:
         ConfigError: the configuration asks for decay, which needs times and histories have none.
@@ -102,6 +105,7 @@ class ProfileScorer:
         entities: EntityTable,
         item_entities: Mapping[str, csr_array],
         config: ScoringConfig,
+        one_hop: OneHop | None = None,
     ) -> None:
         if config.half_life_days is not None:
             raise ConfigError(
@@ -111,6 +115,7 @@ class ProfileScorer:
         self.entities = entities
         self.item_entities = item_entities
         self.config = config
+        self.one_hop = one_hop
         self.idf = entities.idf(config)
 
     @classmethod
@@ -120,6 +125,7 @@ class ProfileScorer:
         item_entities: Mapping[str, csr_array],
         training: Mapping[str, csr_array],
         config: ScoringConfig,
+        one_hop: OneHop | None = None,
     ) -> "ProfileScorer":
         """Count N and n_e on training rows (domain -> (users, items)) and return the scorer."""
         counts = _entity_counts(training, item_entities)
@@ -132,10 +138,13 @@ class ProfileScorer:
             n_users=np.bincount(counts.indices, minlength=len(entities.titles)).astype(np.int64),
             n_all=int(np.count_nonzero(active)),
         )
-        return cls(counted, item_entities, config)
+        return cls(counted, item_entities, config, one_hop)
 
     def weights(self, histories: Mapping[str, csr_array]) -> csr_array:
-        """Return the MeKB of each history: shape (users, entities), rows summing to 1 or empty."""
+        """Return the MeKB of each history: shape (users, entities), rows summing to 1 or empty.
+
+        These are the user's own interests; `texts_of` and `interests_of` add what is inferred, if anything is.
+        """
         return self.weights_of_counts(_entity_counts(histories, self.item_entities))
 
     def weights_of_counts(self, counts: csr_array) -> csr_array:
@@ -152,8 +161,10 @@ class ProfileScorer:
         factors = np.array(kinds) / np.where(
             self.entities.multipliers > 0, self.entities.multipliers, 1
         )
-        interests = weights.copy()  # else taking zeros out would move the indices of both
-        interests.data = weights.data * factors[weights.indices]
+        interests = self._read(
+            weights
+        ).copy()  # else taking zeros out would move the indices of both
+        interests.data = interests.data * factors[interests.indices]
         interests.eliminate_zeros()
         return interests
 
@@ -163,6 +174,7 @@ class ProfileScorer:
 
     def texts_of(self, weights: csr_array) -> list[str]:
         """Return titles by falling weight, ties by entity row, for each row of weights."""
+        weights = self._read(weights)
         rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
         order = np.lexsort((weights.indices, -weights.data, rows))
         entities = weights.indices[order]
@@ -172,6 +184,10 @@ class ProfileScorer:
             SEPARATOR.join(titles[row] for row in entities[start : min(stop, start + MAX_ENTITIES)])
             for start, stop in zip(starts, stops, strict=True)
         ]
+
+    def _read(self, weights: csr_array) -> csr_array:
+        """Return what a model reads of MeKBs: with what is inferred beside it, where that is switched on."""
+        return weights if self.one_hop is None else self.one_hop.beside(weights)
 
 
 def _entity_counts(

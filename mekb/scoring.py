@@ -98,6 +98,9 @@ class NeighbourConfig(BaseModel):
     """What more subjects have by one relation is left out."""
     top: PositiveInt = 20
     """Inferred interests a user."""
+    in_profiles: bool = False
+    """Whether models read inferred interests too, in profile texts and vectors: in training, evaluation and
+    bundles alike. Off, as the paper has none; the switch of the ablation."""
 
 
 class UpdateConfig(BaseModel):
