@@ -39,6 +39,16 @@ def find_encoder(name: str) -> Path:
     return folder
 
 
+def portable_name(name: str) -> str:
+    """Return what an encoder may be called elsewhere: a folder by its last part, any other by its name.
+
+    >>> portable_name("minilm"), portable_name("google-bert/bert-base-uncased")
+    ('minilm', 'google-bert/bert-base-uncased')
+    """
+    folder = Path(name)
+    return folder.resolve().name if folder.is_absolute() or folder.is_dir() else name
+
+
 def _packaged_minilm() -> Path:
     package = find_spec(MINILM_PACKAGE)
     if package is None or not package.submodule_search_locations:

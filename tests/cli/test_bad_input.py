@@ -368,11 +368,21 @@ def test_an_ambiguous_item_of_a_history_is_not_guessed(project):
     assert history_of(opened, [("films", names[0])])["films"].indices.tolist() == [3]
 
 
+ENCODER_FILES = (
+    *("config.json", "model.safetensors", "sentence_bert_config.json"),
+    *("tokenizer.json", "tokenizer_config.json"),
+)
+HEAD_FILES = ("config.json", "model.safetensors")
+
+
 def bundle_files() -> list[str]:
     return [
         *("manifest.json", "items.parquet", "item_entities.parquet", "entities.parquet"),
         *("index.faiss", "model/config.json", "model/model.safetensors", "model/manifest.json"),
-        *("model/assets/encoder_config.json", "model/assets/tokenizer.json"),
+        *("model/modules.json", "model/config_sentence_transformers.json"),
+        *(f"model/encoder/{name}" for name in ENCODER_FILES),
+        "model/pooling/config.json",
+        *(f"model/{head}/{name}" for head in ("hidden", "output") for name in HEAD_FILES),
     ]
 
 
@@ -429,7 +439,7 @@ def test_any_altered_word_of_a_manifest_is_found(mekb, own_project):
         assert "no bundle" in mekb("recommend", own_project.bundle, "--interests", "jazz").err
 
 
-@pytest.mark.parametrize("name", ["entities.parquet", "model/assets/tokenizer.json"])
+@pytest.mark.parametrize("name", ["entities.parquet", "model/encoder/tokenizer.json"])
 def test_a_missing_file_of_a_bundle_is_named(mekb, own_project, name):
     (own_project.bundle / name).unlink()
     ran = mekb("recommend", own_project.bundle, "--interests", "jazz")

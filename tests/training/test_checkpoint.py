@@ -41,7 +41,7 @@ def test_saved_and_loaded_scores_are_equal(name, world, settings, tmp_path):
     again, metadata = load(tmp_path / "deep" / "model")
     users = user_batch(world.data, world.test.user_rows)
     np.testing.assert_array_equal(again.score(users), model.score(users))
-    assert again.config == model.config
+    assert again.config.model_dump() == model.saved_config()
     assert np.array_equal(again.item_ids, world.data.target_items.item_ids)
     assert metadata == {"note": "é"}
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["model"]
@@ -92,7 +92,7 @@ def test_missing_and_foreign_files_are_named(folder):
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("manifest.json", {"format": 99}, "format 99, this version reads 1"),
+        ("manifest.json", {"format": 99}, "format 99, this version reads 2"),
         ("manifest.json", {"extra": 1}, "exactly the keys"),
         ("manifest.json", {"files": {}}, "does not list"),
         ("config.json", {"module": "os.system"}, "exactly the keys"),
@@ -107,6 +107,29 @@ def test_a_forged_folder_is_refused(folder, file, change, message):
     with pytest.raises(CheckpointError, match=message) as caught:
         load(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_what_no_program_reads_is_free_to_change(folder):
+    """A card is edited, a hub and version control leave hidden files; a folder stays the model it was."""
+    (folder / "README.md").write_text("# Mine")
+    (folder / ".gitattributes").write_text("*.safetensors filter=lfs")
+    (folder / ".cache" / "huggingface").mkdir(parents=True)
+    (folder / ".cache" / "huggingface" / "x.lock").touch()
+    assert load(folder)[1] == {"seed": 4}
+
+
+def test_files_laid_beside_a_model_are_held_to_their_hash(world, tmp_path):
+    model = create("popularity")
+    model.fit(world.data, FitContext())
+    save(model, tmp_path / "model", beside={"metrics.jsonl": b"{}\n"})
+    load(tmp_path / "model")
+    (tmp_path / "model" / "metrics.jsonl").write_bytes(b"[]\n")
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl was altered"):
+        load(tmp_path / "model")
+
+
+def test_every_file_of_a_model_may_be_read_by_others(folder):
+    assert {path.stat().st_mode & 0o044 for path in folder.iterdir()} == {0o044}
 
 
 @pytest.mark.parametrize(

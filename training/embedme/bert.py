@@ -18,8 +18,11 @@ from transformers.utils import logging as transformers_logging
 from training.encoder_files import find_encoder
 from training.errors import CheckpointError, EncoderError
 
-CONFIG_FILE = "encoder_config.json"
-TOKENIZER_FILE = "tokenizer.json"
+FOLDER = "encoder"
+"""Of the language model inside a model folder; transformers reads it as it stands."""
+CONFIG_FILE = f"{FOLDER}/config.json"
+TOKENIZER_FILE = f"{FOLDER}/tokenizer.json"
+WEIGHTS_FILE = f"{FOLDER}/model.safetensors"
 MODEL_TYPE = "bert"
 """Packed rows need BERT's position ids, and profiles its [CLS] and [SEP]."""
 
@@ -113,12 +116,13 @@ def _load_weights(folder: Path, config: PretrainedConfig) -> nn.Module:
 
 def _language_model(bert: nn.Module, config_text: str, tokenizer_text: str) -> LanguageModel:
     settings = json.loads(config_text)
+    settings.pop("_name_or_path", None)  # a path of the machine it was loaded on
     bert.pooler = None  # type: ignore[assignment]  # the head of another task: not used, so not trained or saved
     tokenizer = Tokenizer.from_str(tokenizer_text)
     tokenizer.no_truncation()  # the packaged file cuts at 128 tokens
     tokenizer.no_padding()
     files = {
-        CONFIG_FILE: config_text.encode("utf-8"),
+        CONFIG_FILE: (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode("utf-8"),
         TOKENIZER_FILE: tokenizer.to_str().encode("utf-8"),
     }
     return LanguageModel(

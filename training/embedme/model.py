@@ -12,7 +12,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,7 +24,12 @@ from training.config import ModelConfig
 from training.contract import FitContext, FitReport, Need, UserBatch, VectorRecommender, not_fitted
 from training.dataset import Dataset, binary, rows_of
 from training.embedme.batch import PackedRows, ProfileTokenizer, pack
-from training.embedme.bert import LanguageModel, load_language_model, rebuild_language_model
+from training.embedme.bert import (
+    WEIGHTS_FILE,
+    LanguageModel,
+    load_language_model,
+    rebuild_language_model,
+)
 from training.embedme.config import EmbedMeConfig
 from training.embedme.dual_encoder import DualEncoder
 from training.embedme.examples import (
@@ -35,6 +40,7 @@ from training.embedme.examples import (
     n_source_positives,
     with_profile,
 )
+from training.embedme.sentence_transformer import sentence_transformer_files
 from training.embedme.taste import (
     LearnedTaste,
     TasteMap,
@@ -44,10 +50,13 @@ from training.embedme.taste import (
     user_tastes,
 )
 from training.embedme.warm_start import warm_start
+from training.encoder_files import portable_name
 from training.errors import CheckpointError, ConfigError, DatasetError
 from training.evaluate import evaluate
 from training.loop import Batch, fit_epochs, make_fabric
 
+BERT_PREFIX = "encoder.bert."
+"""Before the names of the language model's arrays."""
 TASTE_PREFIX = "taste_map."
 """Before the names of the taste map's arrays among the model's."""
 
@@ -103,7 +112,7 @@ class EmbedMeTask:
     @property
     def pretrained(self) -> str:
         """The language model; its head, the items and the prior's scale are new."""
-        return "encoder.bert."
+        return BERT_PREFIX
 
     @property
     def identity(self) -> str:
@@ -149,6 +158,7 @@ class EmbedMe(VectorRecommender):
     )
     needs: ClassVar[frozenset[Need]] = frozenset({Need.PROFILE})
     config_type: ClassVar[type[ModelConfig]] = EmbedMeConfig
+    array_files: ClassVar[Mapping[str, str]] = {BERT_PREFIX: WEIGHTS_FILE}
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -303,6 +313,19 @@ class EmbedMe(VectorRecommender):
         if self._language_model is None:
             raise not_fitted(self)
         return self._language_model.files
+
+    @override
+    def views(self) -> Mapping[str, bytes]:
+        """Return what makes the model's folder one of sentence-transformers: phi, without tau."""
+        if self._language_model is None:
+            raise not_fitted(self)
+        tokens = self.settings.max_tokens
+        return sentence_transformer_files(self._language_model, self.module.encoder, tokens)
+
+    @override
+    def saved_config(self) -> dict[str, Any]:
+        """Return the configuration; an encoder that was loaded from a folder is called by the folder's name."""
+        return {**super().saved_config(), "encoder": portable_name(self.settings.encoder)}
 
     @override
     def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
