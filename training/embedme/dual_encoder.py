@@ -1,11 +1,12 @@
 """Both towers of EmbedMe and their loss (paper section 3.2.3).
 
-logit(u, i) = phi(u) . psi(i) + b tau(u) . V_i / (p_i + e)^0.7 + s log P(i)      b = s = 0 for the paper's eq. 8
+logit(u, i) = phi(u) . psi(i) + s [ log(p_i + e) + tau(u) . V_i / (p_i + e) ]        s = 0 for the paper's eq. 8
 loss(u)     = full softmax over all items, eq. 9 over the user's positives (`training.losses`)
 
-tau and V are the taste map's (`training.embedme.taste`): tau . V_i is how much likelier than others the user is
-to like item i, p_i how likely others are. Were the exponent 1 and e = 0, the two last terms would be the first
-terms of log(p_i + tau . V_i); rare items would be trusted too much.
+p_i is how likely a newcomer is to like item i (`training.embedme.prior`), tau and V are the taste map's
+(`training.embedme.taste`): tau . V_i is how much likelier than others this one is. The bracket is log(p_i + e +
+tau . V_i) to the first order, which a dot product can say; e keeps the step of rare items small. Without a taste
+map the bracket is log P(i).
 """
 
 import torch
@@ -19,10 +20,8 @@ from training.embedme.config import EmbedMeConfig, PopularityBias
 from training.embedme.encoder import ProfileEncoder
 from training.losses import full_softmax
 
-TASTE_EXPONENT = 0.7
-"""On fold 0 of Amazon-KG 0.5 and 0.7 rank as well as p_i + tau . V_i itself, 1 loses .006 to .010 in NDCG@10."""
-TASTE_FLOOR = 1e-3
-"""e; one like among a thousand users."""
+SHARE_FLOOR = 0.05
+"""e. On folds 0 and 1 of Amazon-KG .03 and .1 rank alike (NDCG@10 within .001); .003 and .01 lose up to .004."""
 ITEM_STD = 0.05
 """Of the first item vectors: with K = 256 and user vectors near unit length, logits start within +-0.2."""
 
@@ -44,23 +43,23 @@ class DualEncoder(nn.Module):
         items = torch.randn(n_items, config.embedding_size) * ITEM_STD
         # beside a taste map the text starts silent: random numbers would only blur what the map knows
         self.items = nn.Parameter(torch.zeros_like(items) if n_tastes else items)
-        is_learned = config.popularity is PopularityBias.LEARNED
-        scale = torch.tensor(0.0 if config.popularity is PopularityBias.NONE else 1.0)
-        self.prior_scale = nn.Parameter(scale, requires_grad=is_learned)
+        is_learned = config.popularity is PopularityBias.LEARNED or n_tastes > 0
+        is_fixed = config.popularity is PopularityBias.FIXED
+        self.known_scale = nn.Parameter(
+            torch.tensor(1.0), requires_grad=is_learned and not is_fixed
+        )
+        """s: how much the interactions alone say, beside the text."""
         self.log_prior: Tensor
         self.register_buffer("log_prior", torch.zeros(n_items))
-        self.taste_scale = nn.Parameter(
-            torch.tensor(config.taste_strength), requires_grad=config.n_target_tastes > 0
-        )
         self.item_tastes: Tensor
         self.register_buffer("item_tastes", torch.zeros(n_items, n_tastes))
 
     def set_item_tastes(
         self, tastes: Float[Tensor, "items tastes"], shares: Float[Tensor, " items"]
     ) -> None:
-        """Set V and the share p of users who like each item."""
-        damped = tastes / (shares + TASTE_FLOOR)[:, None] ** TASTE_EXPONENT
-        self.item_tastes.copy_(damped)
+        """Set V, and the chance p of a newcomer to like each item, which then is the prior too."""
+        self.item_tastes.copy_(tastes / (shares + SHARE_FLOOR)[:, None])
+        self.log_prior.copy_(torch.log(shares + SHARE_FLOOR))
 
     def users_with_tastes(
         self, users: Float[Tensor, "users dim"], tastes: Float[Tensor, "users tastes"]
@@ -69,12 +68,14 @@ class DualEncoder(nn.Module):
         return torch.cat([users, tastes.to(users.dtype)], dim=1)
 
     def items_with_tastes(self) -> Float[Tensor, "items all"]:
-        """Return (psi, b V / (p + e)^0.7)."""
-        return torch.cat([self.items, self.taste_scale * self.item_tastes], dim=1)
+        """Return (psi, s V / (p + e))."""
+        return torch.cat([self.items, self.known_scale * self.item_tastes], dim=1)
 
     def bias(self) -> Float[Tensor, " items"]:
-        """Return what is added to each item's logit."""
-        return self.prior_scale * self.log_prior
+        """Return what is added to each item's logit: s times the prior, or nothing."""
+        if self.config.popularity is PopularityBias.NONE:
+            return torch.zeros_like(self.log_prior)
+        return self.known_scale * self.log_prior
 
     @override
     def forward(

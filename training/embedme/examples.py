@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 
 from training.contract import UserBatch
 from training.dataset import Dataset, History, binary, counts, keep_entries, rows_of
-from training.embedme.config import ExampleMode
+from training.embedme.config import EmbedMeConfig, ExampleMode
 from training.evaluate import with_profiles
 
 
@@ -43,6 +43,14 @@ class Drawing:
     mode: ExampleMode
     source_only_share: float
     label_share: float
+    mixed: bool = True
+
+    @classmethod
+    def of(cls, config: EmbedMeConfig) -> "Drawing":
+        """Return how the settings want them drawn."""
+        return cls(
+            config.examples, config.source_only_share, config.label_share, config.mixed_profiles
+        )
 
 
 def draw_examples(data: Dataset, drawing: Drawing, rng: np.random.Generator) -> Examples:
@@ -50,21 +58,25 @@ def draw_examples(data: Dataset, drawing: Drawing, rng: np.random.Generator) -> 
 
     Each training user with target positives gives one example, or one for each positive
     (`ExampleMode.POSITIVE`). Users without source rows are never source-only, and of two or more positives
-    they keep one in the history.
+    they keep one in the history. Unless `drawing.mixed`, users without source rows give no example and all
+    examples are source-only.
     """
     target = binary(data.interactions[data.target])
-    n_positives = counts(target)
+    n_source = n_source_positives(data)
+    n_positives = np.where((n_source > 0) | drawing.mixed, counts(target), 0)
     users = np.flatnonzero(n_positives).astype(np.int64)
-    has_source = n_source_positives(data)[users] > 0
+    target = keep_entries(target, n_positives[rows_of(target)] > 0)
+    source_only_share = drawing.source_only_share if drawing.mixed else 1.0
+    has_source = n_source[users] > 0
     if drawing.mode is ExampleMode.POSITIVE:
         user_rows, columns = rows_of(target), target.indices
         has_source = np.repeat(has_source, n_positives[users])
         shape = (len(user_rows), target.shape[1])
         labels = csr_array((target.data, columns, np.arange(len(user_rows) + 1)), shape=shape)
-        is_source_only = has_source & (rng.random(len(user_rows)) < drawing.source_only_share)
+        is_source_only = has_source & (rng.random(len(user_rows)) < source_only_share)
     else:
         user_rows = users
-        is_source_only = has_source & (rng.random(len(users)) < drawing.source_only_share)
+        is_source_only = has_source & (rng.random(len(users)) < source_only_share)
         positives = target[users]
         is_label = _draw_labels(positives, has_source, drawing.label_share, rng)
         labels = keep_entries(positives, is_label | is_source_only[rows_of(positives)])

@@ -1,11 +1,13 @@
 """EmbedMe on the recommenders' contract (paper section 3.2).
 
-    score(u, i) = phi(u) . psi(i) + b tau(u) . V_i / (p_i + e)^0.7 + s log P(i)
+    score(u, i) = phi(u) . psi(i) + s [ log(p_i + e) + tau(u) . V_i / (p_i + e) ]
 
-The first term is eq. 8: phi is the profile encoder, psi a table of item vectors. The others go beyond the paper
-and may be switched off: tau is the user's taste as the MeKB's numbers tell it (`training.embedme.taste`), P the
-smoothed share of training positives. All of it is one inner product, (phi, tau, 1) . (psi, b V .., s log P), so an
-index needs nothing else. Learned by the full softmax over all items (eq. 9).
+The first term is eq. 8: phi is the profile encoder, psi a table of item vectors. The bracket goes beyond the paper
+and may be switched off: p is how likely a newcomer is to like the item (`training.embedme.prior`), tau the user's
+taste as the MeKB's numbers tell it (`training.embedme.taste`). All of it is one inner product,
+(phi, tau, 1) . (psi, s V / (p + e), s log(p + e)), so an index needs nothing else. Learned by the full softmax over
+all items (eq. 9), in steps from what is known in closed form to what the text adds: a step is kept where it is
+clearly better on validation users (`training.embedme.selection`).
 """
 
 import hashlib
@@ -16,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 from torch import nn
 from typing_extensions import override
 
@@ -37,9 +39,10 @@ from training.embedme.examples import (
     Examples,
     draw_examples,
     example_users,
-    n_source_positives,
     with_profile,
 )
+from training.embedme.prior import log_prior, newcomer_shares
+from training.embedme.selection import clear_gain, deciding_metrics
 from training.embedme.sentence_transformer import sentence_transformer_files
 from training.embedme.taste import (
     LearnedTaste,
@@ -52,7 +55,7 @@ from training.embedme.taste import (
 from training.embedme.warm_start import warm_start
 from training.encoder_files import portable_name
 from training.errors import CheckpointError, ConfigError, DatasetError
-from training.evaluate import evaluate
+from training.evaluate import Evaluation, evaluate
 from training.loop import Batch, fit_epochs, make_fabric
 
 BERT_PREFIX = "encoder.bert."
@@ -133,19 +136,22 @@ class EmbedMeTask:
 
     def batches(self, epoch: int) -> EpochBatches:
         """Return the batches of an epoch; labels are drawn anew in each."""
-        config = self._model.settings
-        drawing = Drawing(config.examples, config.source_only_share, config.label_share)
+        drawing = Drawing.of(self._model.settings)
         examples = draw_examples(self._data, drawing, np.random.default_rng([self._seed, epoch]))
         self._epoch = EpochBatches(self._model, self._data, examples)
         return self._epoch
 
     def validate(self) -> Mapping[str, float]:
         """Return NDCG@10 and HR@10 on the validation users."""
+        found = self.evaluation()
+        return {} if found is None else deciding_metrics(found)
+
+    def evaluation(self) -> Evaluation | None:
+        """Return how the validation users are ranked now; None where there are none."""
         if self._data.valid is None or not len(self._data.valid.user_rows):
-            return {}
+            return None
         protocol = self._model.settings.validation_protocol
-        found = evaluate(self._model, self._data, self._data.valid, [protocol]).summary()
-        return {f"{metric}@10": found[f"{protocol.name}/{metric}@10"] for metric in ("ndcg", "hr")}
+        return evaluate(self._model, self._data, self._data.valid, [protocol])
 
 
 class EmbedMe(VectorRecommender):
@@ -200,17 +206,10 @@ class EmbedMe(VectorRecommender):
             self._build(language_model, len(data.target_items))
         self.item_ids = data.target_items.item_ids
         n_liked = binary(data.interactions[data.target]).sum(axis=0)
-        prior = log_prior(data, self.settings.prior_strength)
-        self.module.log_prior.copy_(torch.from_numpy(prior))
-        if self.learned_taste is not None:
-            learned = self.learned_taste
-            self.module.set_item_tastes(
-                torch.from_numpy(learned.map.item_tastes), torch.from_numpy(learned.shares)
-            )
+        self._set_prior(data)
         self.module.to(device)
-        warm = self._warm_start(data, context)
         task = EmbedMeTask(self, data, context.seed)
-        report = self._fine_tune(task, warm, context)
+        report = self._train(task, data, context)
         self.module.eval()
         n_cold = int(np.count_nonzero(n_liked == 0))
         notes = [
@@ -222,6 +221,14 @@ class EmbedMe(VectorRecommender):
             report.seconds, report.losses, report.validation, report.chosen_epoch, tuple(notes)
         )
 
+    def _set_prior(self, data: Dataset) -> None:
+        strength, learned = self.settings.prior_strength, self.learned_taste
+        if learned is None:
+            self.module.log_prior.copy_(torch.from_numpy(log_prior(data, strength)))
+            return
+        shares = torch.from_numpy(newcomer_shares(data, strength))
+        self.module.set_item_tastes(torch.from_numpy(learned.map.item_tastes), shares)
+
     def _learn_taste(self, data: Dataset, context: FitContext) -> None:
         settings = self.settings
         self.learned_taste = None
@@ -232,37 +239,31 @@ class EmbedMe(VectorRecommender):
             self.learned_taste = learn_taste(data, sizes, context.seed)
         self._taste = None if self.learned_taste is None else self.learned_taste.map
 
-    def _warm_start(self, data: Dataset, context: FitContext) -> FitReport | None:
+    def _train(self, task: EmbedMeTask, data: Dataset, context: FitContext) -> FitReport:
+        """Warm start, then both towers; of three states the first that none after it clearly beats is kept."""
         if not self.settings.head_epochs:
-            return None
-        return warm_start(self.module, self.tokenizer, data, self.learned_taste, context)
-
-    def _fine_tune(
-        self, task: EmbedMeTask, warm: FitReport | None, context: FitContext
-    ) -> FitReport:
-        """Train both towers; when no epoch is better on validation than the warm start, that is kept."""
-        if warm is None:
             return fit_epochs(task, self.settings, context)
-        best = _best_value(warm)
-        note = f"warm start: {len(warm.losses)} epochs, best validation {best:.4f}"
+        warm = warm_start(self.module, self.tokenizer, data, self.learned_taste, context)
         if not self.settings.fine_tune:
-            return replace(warm, notes=(*warm.notes, note))
+            return warm
         start = {name: one.detach().clone() for name, one in self.module.state_dict().items()}
+        before = task.evaluation()
         report = fit_epochs(task, self.settings, context)
-        chosen = report.chosen_epoch
-        if best >= _best_value(report):
-            self.module.load_state_dict(start)
-            chosen = 0
+        notes, chosen = [*warm.notes, *report.notes], report.chosen_epoch
+        after = task.evaluation()
+        if before is not None and after is not None:
+            gain = clear_gain(before, after, self.settings)
+            notes.append(f"fine-tuning on validation users: {gain}")
+            if not gain.is_clear:
+                self.module.load_state_dict(start)
+                chosen = 0
         return replace(
-            report,
-            seconds=warm.seconds + report.seconds,
-            chosen_epoch=chosen,
-            notes=(*report.notes, note),
+            report, seconds=warm.seconds + report.seconds, chosen_epoch=chosen, notes=tuple(notes)
         )
 
     @override
     def item_vectors(self) -> Float32[np.ndarray, "items dim"]:
-        """Return (psi, b V / (p + e)^0.7, s log P) of each item."""
+        """Return (psi, s V / (p + e), s log(p + e)) of each item."""
         with torch.no_grad():
             vectors = torch.cat(
                 [self.module.items_with_tastes(), self.module.bias()[:, None]], dim=1
@@ -363,31 +364,6 @@ class EmbedMe(VectorRecommender):
         self._tokenizer = ProfileTokenizer(language_model.tokenizer, self.settings.max_tokens)
         n_tastes = 0 if self._taste is None else self._taste.item_tastes.shape[1]
         self._module = DualEncoder(language_model, self.settings, n_items, n_tastes)
-
-
-def _best_value(report: FitReport) -> float:
-    """Return the best deciding metric of a fit; minus infinity without validation."""
-    return max(
-        (next(iter(found.values())) for found in report.validation if found), default=-math.inf
-    )
-
-
-def log_prior(data: Dataset, strength: float | None) -> Float64[np.ndarray, " items"]:
-    """Return log P(item) of a target interaction.
-
-    With c_all the training counts of all users and c those of users with source rows, whom a zero-shot user
-    resembles more than the target's regulars do,
-
-        P_all(i) = (c_all(i) + 1) / sum_j (c_all(j) + 1)
-        P(i)     = (c(i) + m P_all(i)) / (sum_j c(j) + m)       m = `strength`; P_all for None
-    """
-    target = binary(data.interactions[data.target])
-    overall = target.sum(axis=0, dtype=np.float64) + 1.0
-    overall = overall / overall.sum()
-    if strength is None:
-        return np.asarray(np.log(overall))
-    counts = target[n_source_positives(data) > 0].sum(axis=0, dtype=np.float64)
-    return np.asarray(np.log((counts + strength * overall) / (counts.sum() + strength)))
 
 
 def _check(data: Dataset) -> None:

@@ -85,8 +85,6 @@ class LearnedTaste:
     """A taste map, and the maps that training users see in its place."""
 
     map: TasteMap
-    shares: Float64[np.ndarray, " items"]
-    """p: the share of source-active training users who like each item."""
     folds: Int64[np.ndarray, " users"]
     """Of each training user's row: the fold it is in, `NO_FOLD` where the map was not fitted to it."""
     fold_maps: list[TasteMap]
@@ -140,7 +138,6 @@ def learn_taste(data: Dataset, settings: TasteSettings, seed: int) -> LearnedTas
     folds[both[order]] = np.arange(len(both)) % N_FOLDS
     return LearnedTaste(
         fit_map(spaces, interests[both], target[both], settings),
-        np.asarray(target[both].mean(axis=0), dtype=np.float64),
         folds,
         cross_fitted(spaces, interests[both], target[both], settings, folds[both]),
     )

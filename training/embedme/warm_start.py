@@ -1,7 +1,7 @@
 """The warm start: the head and the items learn on what the untouched language model says, before it moves.
 
 In: a dual encoder with pretrained BERT and everything else new, the data. Out: the same module, its head,
-items and prior scale trained. Each training user is encoded a few times with the BERT as it is, each time
+items and scale of what is known trained, where that is clearly better than silence. Each training user is encoded a few times with the BERT as it is, each time
 with other labels drawn; what follows are epochs over those vectors, which cost next to nothing. Fine-tuning
 then starts from a head that asks the language model for something sensible, instead of shaking it with the
 gradients of random items (linear probing, then fine-tuning: Kumar et al., ICLR 2022).
@@ -9,7 +9,7 @@ gradients of random items (linear probing, then fine-tuning: Kumar et al., ICLR 
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,8 +25,9 @@ from training.embedme.config import EmbedMeConfig
 from training.embedme.dual_encoder import DualEncoder
 from training.embedme.encoder import mean_by_sequence
 from training.embedme.examples import Drawing, draw_examples, example_users, with_profile
+from training.embedme.selection import clear_gain, deciding_metrics
 from training.embedme.taste import LearnedTaste, TasteMap, training_tastes, user_tastes
-from training.evaluate import Protocol, evaluate_scores, user_batch
+from training.evaluate import Evaluation, Protocol, evaluate_scores, user_batch
 from training.loop import Batch, LoopConfig, OptimizerName, fit_epochs
 
 Pooled = Float32[np.ndarray, "users hidden"]
@@ -39,7 +40,7 @@ def warm_start(
     taste: LearnedTaste | None,
     context: FitContext,
 ) -> FitReport:
-    """Train head, items and the two scales of `module` in place for `head_epochs` of its settings.
+    """Train head, items and scale of `module` in place for `head_epochs` of its settings.
 
     Args:
         module: Both towers.
@@ -60,6 +61,8 @@ def warm_start(
     module.encoder.set_input_scale(
         torch.from_numpy(pooled.mean(axis=0)), torch.from_numpy(pooled.std(axis=0))
     )
+    if taste is not None:
+        fit_known_scale(module, views[0])
     task = HeadTask(module, data, views, pooler, None if taste is None else taste.map)
     loop = LoopConfig(
         epochs=config.head_epochs,
@@ -71,7 +74,17 @@ def warm_start(
         patience=config.head_patience,
     )
     alone = FitContext(context.seed, context.device, "32-true", None, context.on_progress)
-    return fit_epochs(task, loop, alone)
+    start = {name: one.detach().clone() for name, one in task.module.state_dict().items()}
+    before = task.evaluation()
+    report = fit_epochs(task, loop, alone)
+    after = task.evaluation()
+    if before is None or after is None:
+        return report
+    gain = clear_gain(before, after, config)
+    if not gain.is_clear:
+        task.module.load_state_dict(start)
+    notes = (*report.notes, f"warm start on validation users: {gain}")
+    return replace(report, chosen_epoch=report.chosen_epoch if gain.is_clear else 0, notes=notes)
 
 
 @dataclass(frozen=True)
@@ -125,7 +138,7 @@ def _view(
     data: Dataset, pooler: FrozenPooler, taste: LearnedTaste | None, seed: tuple[int, int]
 ) -> _View:
     config = pooler.config
-    drawing = Drawing(config.examples, config.source_only_share, config.label_share)
+    drawing = Drawing.of(config)
     examples = draw_examples(data, drawing, np.random.default_rng([*seed, 1]))
     users = example_users(data, examples, slice(0, len(examples)))
     texts = users.profiles or []
@@ -135,13 +148,40 @@ def _view(
     return _View(pooled, tastes, examples.labels[kept], users.ids[kept])
 
 
+def fit_known_scale(module: DualEncoder, view: _View) -> None:
+    """Set the scale of what is known without text to its most likely value, in place.
+
+    Prior and taste are shares of users, not logits: until their scale is right, the text would learn
+    to be a temperature.
+    """
+    if not module.known_scale.requires_grad:
+        return
+    device = module.items.device
+    tastes = torch.from_numpy(view.tastes).to(device)
+    silent = torch.zeros(len(tastes), module.items.shape[1], device=device)
+    labels = [
+        torch.from_numpy(one).to(device)
+        for one in (rows_of(view.labels), view.labels.indices.astype(np.int64))
+    ]
+    optimizer = torch.optim.LBFGS([module.known_scale], line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = module.loss(silent, tastes, *labels)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch's stub
+    module.zero_grad()
+
+
 class Head(nn.Module):
     """Everything of a dual encoder but its language model; parameters are shared, not copied."""
 
     def __init__(self, module: DualEncoder) -> None:
         super().__init__()
         self.mlp, self.items = module.encoder.mlp, module.items
-        self.prior_scale, self.taste_scale = module.prior_scale, module.taste_scale
+        self.known_scale = module.known_scale
         self._whole = (module,)  # in a tuple, so that the language model is no part of this module
 
     @override
@@ -219,21 +259,24 @@ class HeadTask:
 
     def validate(self) -> Mapping[str, float]:
         """Return NDCG@10 and HR@10 on the validation users."""
+        found = self.evaluation()
+        return {} if found is None else deciding_metrics(found)
+
+    def evaluation(self) -> Evaluation | None:
+        """Return how the validation users are ranked now; None where there are none."""
         if self._valid is None or self._data.valid is None:
-            return {}
+            return None
         pooled, tastes, kept = self._valid
         scores = np.full(
             (len(self._data.valid.user_rows), len(self._dual.items)), np.nan, np.float32
         )
+        self._dual.eval()
         with torch.inference_mode():
             device = self._dual.items.device
             texts = self._dual.encoder.head(torch.from_numpy(pooled).to(device))
             users = self._dual.users_with_tastes(texts, torch.from_numpy(tastes).to(device))
             logits = users @ self._dual.items_with_tastes().T + self._dual.bias()
             scores[kept] = logits.cpu().numpy()
-        found = evaluate_scores(
+        return evaluate_scores(
             "warm start", lambda part: scores[part], self._data, self._data.valid, [self._protocol]
-        ).summary()
-        return {
-            f"{metric}@10": found[f"{self._protocol.name}/{metric}@10"] for metric in ("ndcg", "hr")
-        }
+        )
