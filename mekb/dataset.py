@@ -13,12 +13,13 @@ from scipy.sparse import csr_array
 
 from mekb.errors import UnknownError
 from mekb.profile import EntityTable, ProfileScorer
-from mekb.scoring import ScoringConfig
+from mekb.relations import one_hop
+from mekb.scoring import NeighbourConfig, ScoringConfig
 from mekb.store import Store
 from mekb.twins import TwinConfig, source_twins
 from training.dataset import Catalogue, Dataset, Events, HeldOut, keep_entries, with_events
 from training.split_config import SplitConfig
-from training.splits import make_split
+from training.splits import Split, Times, make_split
 
 ENTITY_ROWS_SQL = """
 with named as (
@@ -52,6 +53,10 @@ class World:
     """Domain -> (items, entities)."""
     events: Mapping[str, Events] | None = None
     """Domain -> its interactions one by one, positive or not."""
+    neighbours: NeighbourConfig = NeighbourConfig()
+    """Whether profiles hold what is inferred from interests (`mekb.neighbours.with_neighbours`)."""
+    factors: pa.Table | None = None
+    """How much of an interest passes to each neighbour (`mekb.relations`), where they do."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,7 @@ def load_world(store: Store, domains: tuple[str, ...]) -> World:
             for domain, table in items.items()
         },
         events={
-            domain: _events(
-                store, domain, users["user_id"].to_numpy(), table["item_id"].to_numpy()
-            )
+            domain: _events(store, domain, users["user_id"].to_numpy(), table["item_id"].to_numpy())
             for domain, table in items.items()
         },
     )
@@ -218,8 +221,16 @@ def split_world(
         split: Which fold of the overlapping users is the test, and how many validate.
         scoring: Settings of the interest score.
     """
-    parts = make_split(world.interactions, target, split)
-    profiles = ProfileScorer.learn(world.entities, world.item_entities, parts.train, scoring)
+    times = times_of(world) if split.needs_times else None
+    return dataset_of(world, target, make_split(world.interactions, target, split, times), scoring)
+
+
+def dataset_of(world: World, target: str, parts: Split, scoring: ScoringConfig) -> SplitWorld:
+    """Return what a split's training rows make: the data set, its profiles, and the test users."""
+    hop = None
+    if world.factors is not None:
+        hop = one_hop(world.factors, world.entities.entity_ids, world.neighbours)
+    profiles = ProfileScorer.learn(world.entities, world.item_entities, parts.train, scoring, hop)
     data = Dataset(
         user_ids=world.user_ids,
         catalogues=world.catalogues,
@@ -230,4 +241,38 @@ def split_world(
     )
     if world.events is None:
         return SplitWorld(data, parts.test, profiles)
-    return SplitWorld(*with_events(data, parts.test, world.events, world.interactions), profiles)
+    events = _known_events(world, parts)
+    whole = with_events(data, parts.test, events, world.interactions, parts.newcomers)
+    return SplitWorld(*whole, profiles)
+
+
+def _known_events(world: World, parts: Split) -> Mapping[str, Events]:
+    """Return the events, less those a split by time may not know: low ratings given too late, or unknown when."""
+    assert world.events is not None
+    if not parts.before:
+        return world.events
+    return {
+        domain: events.where(
+            events.stored_in(world.interactions[domain])
+            | ((events.at != 0) & (events.at < parts.before[domain][events.user_rows] * 1e6))
+        )
+        if domain in parts.before
+        else events
+        for domain, events in world.events.items()
+    }
+
+
+def times_of(world: World) -> Times | None:
+    """Return the time of each stored interaction, in seconds since 1970; None where no times are loaded."""
+    if world.events is None:
+        return None
+    found: dict[str, npt.NDArray[np.float64]] = {}
+    for domain, events in world.events.items():
+        matrix = world.interactions[domain]
+        n_items = matrix.shape[1]
+        own = events.user_rows * n_items + events.item_rows
+        order = np.argsort(own)
+        entry = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) * n_items
+        at = events.at[order[np.searchsorted(own[order], entry + matrix.indices)]]
+        found[domain] = np.where(at == 0, np.nan, at / 1e6)
+    return found

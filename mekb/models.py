@@ -17,14 +17,16 @@ from pydantic import ValidationError
 from mekb.bundle import MARKS as BUNDLE_MARKS
 from mekb.bundle import Bundle, BundleParts, write_bundle
 from mekb.config import Settings
-from mekb.dataset import SplitWorld, World, load_world, split_world, without_twins
+from mekb.dataset import SplitWorld, World, split_world
 from mekb.errors import StoreError, UnknownError
 from mekb.fingerprint import file_fingerprint
 from mekb.linking import alias_index
+from mekb.neighbours import with_neighbours
 from mekb.output import check_folder, folder_written_whole
 from mekb.runs import Stage, record_run, settings_of, table_inputs
-from mekb.scoring import ScoringConfig
+from mekb.scoring import NeighbourConfig, ScoringConfig
 from mekb.store import Store
+from mekb.worlds import world_of
 from training import checkpoint
 from training.contract import FitContext, FitReport, Progress, Recommender, VectorRecommender
 from training.embedme.config import EmbedMeConfig
@@ -35,7 +37,7 @@ from training.split_config import SplitConfig
 from training.tuning import fit_best
 
 INPUT_TABLES = ("items", "users", "interactions", "item_entities", "entities", "custom_entities")
-"""What a model is made from."""
+"""What every model is made from."""
 PROTOCOLS = (Sampled(n_negatives=999, k=10), Full(k=20))
 """The paper's measure (paper 002, section 4.2) and, beside it, the full ranking."""
 
@@ -43,6 +45,11 @@ MARKS = (checkpoint.MANIFEST, checkpoint.WEIGHTS)
 """By these files a folder is known as a model, which a new one may replace."""
 
 OnProgress = Callable[[str, int, int], None]
+
+
+def input_tables(neighbours: NeighbourConfig) -> tuple[str, ...]:
+    """Return the tables a model is made from: relations too, where its profiles hold what is inferred."""
+    return (*INPUT_TABLES, "relations") if neighbours.in_profiles else INPUT_TABLES
 
 
 @dataclass(frozen=True)
@@ -119,8 +126,8 @@ def train_model(
     """Fine-tune EmbedMe on a store's training rows and save it."""
     check_folder(folder, marks=MARKS, force=force)
     target = route.target
-    world = load_world(store, (*_sources(store, route), target))
-    world = without_twins(world, store, target, settings.split)
+    world = world_of(store, _sources(store, route), target, settings.split)
+    world = with_neighbours(world, store, settings.neighbours)
     split = split_world(world, target, settings.split, settings.scoring)
     model = EmbedMe(EmbedMeConfig.preset(settings.train.preset, **settings.train.model))
     report = model.fit(split.data, fit_context(settings, None, on_progress))
@@ -129,7 +136,8 @@ def train_model(
         "sources": list(split.data.sources),
         "split": settings.split.model_dump(mode="json"),
         "scoring": settings.scoring.model_dump(mode="json"),
-        "inputs": table_inputs(store, *INPUT_TABLES),
+        "neighbours": settings.neighbours.model_dump(mode="json"),
+        "inputs": table_inputs(store, *input_tables(settings.neighbours)),
         "report": {
             "seconds": report.seconds,
             "losses": list(report.losses),
@@ -153,9 +161,11 @@ def _record(
         config={
             "target": route.target,
             "sources": list(route.sources),
-            **settings_of(settings.train, settings.split, settings.scoring),
+            **settings_of(
+                settings.train, settings.split, settings.scoring, settings.neighbours
+            ),
         },
-        inputs=table_inputs(store, *INPUT_TABLES),
+        inputs=table_inputs(store, *input_tables(settings.neighbours)),
         outputs=(),
         packages=("mekb", "training"),
         seed=settings.train.seed,
@@ -197,6 +207,7 @@ def _load(store: Store, folder: Path) -> _Loaded:
         inputs, target = metadata["inputs"], metadata["target"]
         split_config = SplitConfig.model_validate(metadata["split"])
         scoring = ScoringConfig.model_validate(metadata["scoring"])
+        neighbours = NeighbourConfig.model_validate(metadata["neighbours"])
         sources = tuple(metadata["sources"])
     except KeyError as error:
         raise UnknownError(
@@ -206,15 +217,14 @@ def _load(store: Store, folder: Path) -> _Loaded:
         raise UnknownError(
             f"{folder}: its split or scoring has settings this version does not know; train it again"
         ) from error
-    found = table_inputs(store, *INPUT_TABLES)
+    found = table_inputs(store, *input_tables(neighbours))
     changed = sorted(table for table in inputs if inputs[table] != found.get(table))
     if changed:
         raise StoreError(
             f"{folder} was trained on other data than {store.path} holds now"
             f" (changed: {', '.join(changed)}); train it again"
         )
-    world = load_world(store, (*sources, target))
-    world = without_twins(world, store, target, split_config)
+    world = with_neighbours(world_of(store, sources, target, split_config), store, neighbours)
     return _Loaded(model, metadata, world, split_world(world, target, split_config, scoring))
 
 
@@ -255,7 +265,7 @@ def compare_models(
 
 
 def _check_same_split(folders: Sequence[Path], loaded: Sequence[_Loaded]) -> None:
-    keys = ("target", "sources", "split", "scoring")
+    keys = ("target", "sources", "split", "scoring", "neighbours")
     for folder, one in zip(folders, loaded, strict=True):
         if any(one.metadata[key] != loaded[0].metadata[key] for key in keys):
             raise UnknownError(f"{folder} and {folders[0]} were trained on different splits")

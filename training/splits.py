@@ -17,10 +17,10 @@ kind validation rows are no candidates when the test is ranked, while nothing of
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int8
+from jaxtyping import Bool, Float64, Int8, Int64
 from scipy.sparse import csr_array
 
 from training.dataset import HeldOut, History, binary, counts, keep_entries, rows_of
@@ -43,6 +43,10 @@ class Split:
     """Is measured on, and chooses nothing."""
     facts: Mapping[str, int] = field(default_factory=dict)
     """What was left out, counted."""
+    before: Mapping[str, Float64[np.ndarray, " users"]] = field(default_factory=dict)
+    """Domain -> the moment from which nothing of each user may be known, where time decided it."""
+    newcomers: Int64[np.ndarray, " newcomers"] | None = None
+    """Users of whom nothing of the target is known but the training rows; None: those held out whole."""
 
 
 def make_split(
@@ -66,7 +70,7 @@ def make_split(
         )
     if config.needs_times and (times is None or not np.isfinite(times[target]).any()):
         raise DatasetError(f"the split needs times, and no row of {target!r} has one")
-    sources, rows = interactions, interactions[target]
+    rows, before = interactions[target], dict[str, Float64[np.ndarray, " users"]]()
     match config.kind:
         case SplitKind.COLD | SplitKind.SHOTS:
             part = cold_parts(interactions, target, config)
@@ -76,45 +80,54 @@ def make_split(
             part = paper_parts(interactions, target, config)
         case SplitKind.TIME:
             assert times is not None
-            part, start = time_parts(rows, times[target], config)
-            sources = {
-                domain: keep_entries(matrix, times[domain] < start)
-                for domain, matrix in interactions.items()
-                if domain != target
-            }
+            part, end = time_parts(rows, times[target], config)
+            before = {domain: np.full(rows.shape[0], end) for domain in interactions}
     if config.source_before_target:
         assert times is not None
-        sources = _before_target(interactions, sources, target, times)
+        first = _first_times(rows, times[target])
+        for domain in interactions:
+            if domain != target:
+                before[domain] = np.minimum(before.get(domain, first), first)
     train = {
-        domain: keep_entries(rows, part == Part.TRAIN) if domain == target else sources[domain]
-        for domain in interactions
+        domain: keep_entries(matrix, _older(matrix, domain, before, times))
+        for domain, matrix in interactions.items()
     }
-    removed = sum(interactions[one].nnz - train[one].nnz for one in interactions if one != target)
-    return _assembled(rows, part, train, {"source rows removed": removed})
+    n_removed = sum(interactions[one].nnz - train[one].nnz for one in interactions if one != target)
+    train[target] = keep_entries(rows, part == Part.TRAIN)
+    split = _assembled(rows, part, train, {"source rows removed": n_removed})
+    whole = config.kind in {SplitKind.COLD, SplitKind.SHOTS}
+    newcomers = np.unique(rows_of(rows)[part != Part.TRAIN]) if whole else None
+    return replace(split, before=before, newcomers=newcomers)
 
 
-def _before_target(all_rows: History, sources: History, target: str, times: Times) -> History:
-    """Return the sources with only rows older than the first target row of their user, where one has any."""
-    matrix = all_rows[target]
+def _first_times(
+    matrix: csr_array, at: Float64[np.ndarray, " entries"]
+) -> Float64[np.ndarray, " users"]:
+    """Return when each user's first row was; infinity where that is not known."""
     first = np.full(matrix.shape[0], np.inf)
-    np.fmin.at(first, rows_of(matrix), times[target])
-    kept: dict[str, csr_array] = {}
-    for domain in all_rows:
-        if domain == target:
-            continue
-        user = rows_of(all_rows[domain])
-        older = (times[domain] < first[user]) | np.isinf(first[user])
-        n_items = all_rows[domain].shape[1]
-        allowed = (user * n_items + all_rows[domain].indices)[older]
-        there = sources[domain]
-        kept[domain] = keep_entries(
-            there, np.isin(rows_of(there) * n_items + there.indices, allowed)
-        )
-    return kept
+    np.fmin.at(first, rows_of(matrix), at)
+    return first
+
+
+def _older(
+    matrix: csr_array,
+    domain: str,
+    before: Mapping[str, Float64[np.ndarray, " users"]],
+    times: Times | None,
+) -> Bool[np.ndarray, " entries"]:
+    """Mark the entries that are known to be older than their user's moment; all, where there is none."""
+    if domain not in before or times is None:
+        return np.ones(matrix.nnz, dtype=bool)
+    moment = before[domain][rows_of(matrix)]
+    older: np.ndarray = (times[domain] < moment) | np.isinf(moment)
+    return older
 
 
 def _assembled(
-    rows: csr_array, part: Int8[np.ndarray, " entries"], train: History, facts: Mapping[str, int]
+    rows: csr_array,
+    part: Int8[np.ndarray, " entries"],
+    train: History,
+    facts: Mapping[str, int],
 ) -> Split:
     """Return the split of target rows whose parts are known."""
     apart = part == Part.APART
