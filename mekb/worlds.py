@@ -101,8 +101,8 @@ def _columns(matrix: csr_array, columns: npt.NDArray[np.int64]) -> csr_array:
 
 
 def _events_of(events: Events, item_rows: npt.NDArray[np.int64]) -> Events:
-    order = np.argsort(item_rows)
-    place = np.minimum(np.searchsorted(item_rows[order], events.item_rows), len(order) - 1)
-    known = item_rows[order][place] == events.item_rows
-    own = events.where(known)
-    return Events.ordered(own.user_rows, order[place][known], own.ratings, own.at)
+    n_rows = 1 + max(events.item_rows.max(initial=-1), item_rows.max(initial=-1))
+    place = np.full(n_rows, -1, dtype=np.int64)
+    place[item_rows] = np.arange(len(item_rows))
+    own = events.where(place[events.item_rows] >= 0)
+    return Events.ordered(own.user_rows, place[own.item_rows], own.ratings, own.at)
