@@ -13,6 +13,9 @@ from training.contract import Recommender
 from training.errors import ConfigError
 
 MODELS: Mapping[str, tuple[str, str]] = {
+    "item_knn": ("training.baselines.item_knn", "ItemKnn"),
+    "cmf": ("training.baselines.cmf", "Cmf"),
+    "bpr_mf": ("training.baselines.bpr_mf", "BprMf"),
     "ease": ("training.baselines.ease", "Ease"),
     "ease_target": ("training.baselines.ease", "EaseTarget"),
     "embedme": ("training.embedme.model", "EmbedMe"),
