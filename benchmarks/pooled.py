@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float64
 
 from mekb.models import PROTOCOLS
 from training.errors import DatasetError
 from training.evaluate import Evaluation, Measure, compare
-from training.significance import N_RESAMPLES, Interval
+from training.significance import holm, ratio_of_means
 
 SAMPLED, FULL = PROTOCOLS
 DECIDING = Measure(SAMPLED.name, "ndcg", SAMPLED.k)
@@ -47,37 +46,6 @@ def pool(folds: Sequence[Evaluation]) -> Evaluation:
         n_users=sum(fold.n_users for fold in folds),
         n_covered=sum(fold.n_covered for fold in folds),
     )
-
-
-def ratio_of_means(
-    first: Float64[np.ndarray, " users"], second: Float64[np.ndarray, " users"], seed: int = 0
-) -> Interval:
-    """Return mean(first) / mean(second) with its 95 % paired bootstrap interval over users.
-
-    >>> ratio_of_means(np.full(4, 0.3), np.full(4, 0.2)).mean.__round__(3)
-    1.5
-    """
-    rng = np.random.default_rng(seed)
-    picks = rng.integers(len(first), size=(N_RESAMPLES, len(first)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = first[picks].mean(axis=1) / second[picks].mean(axis=1)
-        ratio = first.mean() / second.mean()
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return Interval(float(ratio), float(low), float(high))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p values adjusted for their number by Holm's step-down rule, in the order given.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    adjusted, floor = [0.0] * len(p_values), 0.0
-    for place, index in enumerate(order):
-        floor = max(floor, min(1.0, (len(p_values) - place) * p_values[index]))
-        adjusted[index] = floor
-    return adjusted
 
 
 def rows_of_direction(

@@ -53,39 +53,6 @@ def test_a_user_tested_twice_is_refused():
         pooled.pool([evaluation("m", {1: 0.1}), evaluation("m", {1: 0.2})])
 
 
-def test_ratio_of_means_and_its_interval_against_a_loop():
-    rng = np.random.default_rng(3)
-    first, second = rng.random(40), rng.random(40) + 0.5
-    found = pooled.ratio_of_means(first, second)
-    assert found.mean == pytest.approx(first.sum() / second.sum())
-    draws = np.random.default_rng(99)
-    ratios = []
-    for _ in range(4000):
-        users = draws.integers(40, size=40)
-        ratios.append(first[users].sum() / second[users].sum())
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    assert (found.low, found.high) == (pytest.approx(low, abs=0.03), pytest.approx(high, abs=0.03))
-
-
-def test_the_ratio_of_a_model_to_itself_has_no_width():
-    values = np.random.default_rng(0).random(30)
-    found = pooled.ratio_of_means(values, values)
-    assert (found.low, found.mean, found.high) == (1.0, 1.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("p_values", "adjusted"),
-    [
-        ([0.01, 0.02, 0.03, 0.04, 0.05], [0.05, 0.08, 0.09, 0.09, 0.09]),  # R: p.adjust(p, "holm")
-        ([0.5, 0.9], [1.0, 1.0]),
-        ([0.2], [0.2]),
-        ([], []),
-    ],
-)
-def test_holm(p_values, adjusted):
-    assert pooled.holm(p_values) == pytest.approx(adjusted)
-
-
 def test_only_the_judged_model_is_compared_and_only_if_it_is_there():
     good = {user: 0.5 + user / 100 for user in range(30)}
     models = {
