@@ -5,6 +5,7 @@
     items.parquet           every item of source and target: ids, domain, title, training count
     item_entities.parquet   which item holds which entity
     entities.parquet        titles, multipliers and user counts (idf) as counted on training rows
+    neighbours.parquet      how much of an interest passes to each neighbour; only where models read that
     index.faiss             exact inner-product index over the target's item vectors
     aliases/                the alias dictionary, for interests given by name
 
@@ -28,18 +29,24 @@ import pyarrow.parquet as pq
 from scipy.sparse import csr_array
 
 from alias_tables.lookup import AliasIndex
+from entity_linking.config import LinkConfig
+from entity_linking.linker import Linker
 from mekb.dataset import SplitWorld, World
 from mekb.errors import BundleError
 from mekb.fingerprint import file_fingerprint
 from mekb.output import folder_written_whole
 from mekb.profile import EntityTable, ProfileScorer
-from mekb.scoring import ScoringConfig
+from mekb.relations import one_hop
+from mekb.scoring import NeighbourConfig, ScoringConfig
 from training import checkpoint
 from training.contract import VectorRecommender
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 INDEX = "index.faiss"
+NEIGHBOURS = "neighbours.parquet"
+SHELVES = ("brand", "category")
+"""Kinds of entities by which recommendations may be narrowed."""
 MARKS = (MANIFEST, INDEX)
 """By these files a folder is known as a bundle, which a new one may replace."""
 
@@ -80,6 +87,7 @@ def write_bundle(folder: Path, parts: BundleParts, *, force: bool = False) -> No
             "target": data.target,
             "sources": list(data.sources),
             "scoring": profiles.config.model_dump(mode="json"),
+            "neighbours": parts.world.neighbours.model_dump(mode="json"),
             "n_users": profiles.entities.n_all,
             "origin": dict(parts.origin),
             "files": _hashes(aside),
@@ -116,6 +124,8 @@ def _write_tables(aside: Path, world: World, split: SplitWorld) -> None:
     ]
     pq.write_table(pa.concat_tables(held), aside / "item_entities.parquet")
     pq.write_table(split.profiles.entities.to_arrow(), aside / "entities.parquet")
+    if world.factors is not None:
+        pq.write_table(world.factors, aside / NEIGHBOURS)
 
 
 def _column_counts(matrix: csr_array) -> npt.NDArray[np.int64]:
@@ -177,7 +187,15 @@ class Bundle:
             pq.read_table(folder / "entities.parquet"), n_all=manifest["n_users"]
         )
         scoring = ScoringConfig.model_validate(manifest["scoring"])
-        self.profiles = ProfileScorer(entities, self._item_entities(len(entities.titles)), scoring)
+        neighbours = NeighbourConfig.model_validate(manifest["neighbours"])
+        self.profiles = ProfileScorer(
+            entities,
+            self._item_entities(len(entities.titles)),
+            scoring,
+            one_hop(pq.read_table(folder / NEIGHBOURS), entities.entity_ids, neighbours)
+            if neighbours.in_profiles
+            else None,
+        )
         self.index = faiss.read_index(str(folder / INDEX))
         if self.index.ntotal != len(self.items[self.target].names):
             raise BundleError(
@@ -189,6 +207,28 @@ class Bundle:
     def aliases(self) -> AliasIndex:
         """The alias dictionary, opened when first needed."""
         return AliasIndex.open(self.folder / "aliases")
+
+    @cached_property
+    def linker(self) -> Linker:
+        """Finds entities in texts by the alias dictionary alone, so that no pipeline need be installed."""
+        return Linker(self.aliases, LinkConfig(detector="dictionary"))
+
+    @cached_property
+    def mean_item(self) -> npt.NDArray[np.float32]:
+        """The mean of the item vectors, against which contributions are measured."""
+        return np.asarray(self.item_vectors.mean(axis=0))
+
+    @cached_property
+    def shelves(self) -> dict[str, npt.NDArray[np.int64]]:
+        """Category or brand, casefolded -> rows of the target items that have it, rising."""
+        held = self.profiles.item_entities[self.target].tocsc()
+        entities = self.profiles.entities
+        rows_of: dict[str, npt.NDArray[np.int64]] = {}
+        for column in np.flatnonzero(np.isin(entities.kinds, SHELVES) & (np.diff(held.indptr) > 0)):
+            rows = held.indices[held.indptr[column] : held.indptr[column + 1]].astype(np.int64)
+            name = entities.titles[column].casefold()
+            rows_of[name] = np.union1d(rows, rows_of.get(name, rows))
+        return rows_of
 
     def _item_entities(self, n_entities: int) -> dict[str, csr_array]:
         held = pq.read_table(self.folder / "item_entities.parquet")

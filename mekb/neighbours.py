@@ -13,16 +13,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import csr_array
 
 from alias_tables.table_files import TableKind, read_qid, table_rows
+from mekb.dataset import World
 from mekb.effective import has_edits, own_interests
 from mekb.errors import SourceError
 from mekb.graph import Interest, UserGraph
-from mekb.relations import HINT, LINKS, relation_weights
+from mekb.profile import EntityTable
+from mekb.relations import HINT, LINKS, read_factors, relation_weights
 from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
 from mekb.schema import RELATIONS
-from mekb.scoring import NeighbourConfig
+from mekb.scoring import EntityWeights, NeighbourConfig
 from mekb.store import Rows, Store
 
 COLUMNS = (("subject", "head"), ("predicate", "prop"), ("object", "tail"))
@@ -77,6 +83,16 @@ spread as (
 )
 select own.entity_id, title, label, kind, coalesce(n_users, 0) as n_users, weight, rank, sources
 from own join named using (entity_id) left join spread using (entity_id) order by rank
+"""
+
+
+NAMED_SQL = """
+with named as (
+    select entity_id, title, kind from entities
+    union all
+    select entity_id, title, kind from custom_entities
+)
+select * from named semi join asked_entities using (entity_id) order by entity_id
 """
 
 
@@ -175,3 +191,54 @@ def with_inferred(store: Store, graph: UserGraph) -> UserGraph:
         for row in found
     )
     return replace(graph, interests=(*graph.interests, *inferred))
+
+
+def with_neighbours(world: World, store: Store, config: NeighbourConfig) -> World:
+    """Return the world with what its profiles need to hold inferred interests too, where `in_profiles` says so.
+
+    Entities that no item holds but one's neighbour does are put among its entities, with the multiplier of
+    Wikidata's: they can be inferred, and be named by a person. What a model learns from is changed by nothing else.
+
+    Args:
+        world: What `mekb.dataset.load_world` read from the store.
+        store: With relations.
+        config: Damping, relations and caps.
+
+    Raises:
+        UnknownError: the store has no relations.
+    """
+    if not config.in_profiles:
+        return world
+    factors = read_factors(store, config)
+    known = world.entities
+    factors = factors.filter(pc.is_in(factors["subject"], pa.array(known.entity_ids)))
+    ids = np.union1d(known.entity_ids, factors["object"].to_numpy())
+    place = np.searchsorted(ids, known.entity_ids)
+    named = _named(store, ids)
+    multipliers = np.full(len(ids), EntityWeights().wikidata)
+    multipliers[place] = known.multipliers
+    entities = EntityTable(
+        entity_ids=ids,
+        titles=named["title"].to_pylist(),
+        kinds=named["kind"].to_pylist(),
+        multipliers=multipliers,
+        n_users=np.zeros(len(ids), dtype=np.int64),
+        n_all=0,
+    )
+    held = {
+        domain: csr_array(
+            (matrix.data, place[matrix.indices], matrix.indptr),
+            shape=(matrix.shape[0], len(ids)),
+        )
+        for domain, matrix in world.item_entities.items()
+    }
+    return replace(world, entities=entities, item_entities=held, neighbours=config, factors=factors)
+
+
+def _named(store: Store, entity_ids: npt.NDArray[np.uint32]) -> pa.Table:
+    """Return the titles and kinds of entities, by id."""
+    store.connection.register("asked_entities", pa.table({"entity_id": entity_ids}))
+    try:
+        return store.query(NAMED_SQL)
+    finally:
+        store.connection.unregister("asked_entities")
