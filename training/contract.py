@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt32
+from jaxtyping import Float32, Int64, UInt32
 from scipy.sparse import csr_array
 from typing_extensions import override
 
@@ -79,6 +79,13 @@ class FitContext:
     folder: Path | None = None
     """Where checkpoints and metrics of this fit may be written; None writes nothing."""
     on_progress: Callable[[Progress], None] = ignore_progress
+    snapshot_steps: int | None = None
+    """Write a snapshot after so many steps too, not only after each epoch (with `folder`)."""
+    snapshot_seconds: float | None = None
+    """Write a snapshot at the first step so many seconds after the last one (with `folder`)."""
+    keep_snapshot: bool = False
+    """Leave the snapshot of a fit that has ended, for a caller that has more to do before it is safe; the same fit
+    asked for again then ends at once."""
 
     def generator(self) -> np.random.Generator:
         """Return a fresh random generator of this context's seed."""
@@ -97,6 +104,9 @@ class FitReport:
     chosen_epoch: int | None = None
     """The epoch (from 1) whose weights were kept, by validation."""
     notes: tuple[str, ...] = field(default=())
+    speed: Mapping[str, float] = field(default_factory=dict)
+    """Over all steps: users, and where the model tells them tokens, a second of wall time, and the share of the
+    measured matrix peak (`training.speed`)."""
 
 
 class Recommender(ABC):
@@ -175,6 +185,28 @@ class VectorRecommender(Recommender):
         return scores
 
 
+@runtime_checkable
+class RatingRecommender(Protocol):
+    """A model that also predicts single ratings, or chances of a click (`rating_evaluation`)."""
+
+    name: ClassVar[str]
+
+    def predict(
+        self,
+        users: UserBatch,
+        user_rows: Int64[np.ndarray, " pairs"],
+        item_rows: Int64[np.ndarray, " pairs"],
+    ) -> Float32[np.ndarray, " pairs"]:
+        """Return the rating of each pair on the data's scale, or the chance of a click; NaN where unknown.
+
+        Args:
+            users: The users.
+            user_rows: The user of each pair, as a row of `users`.
+            item_rows: The target item of each pair.
+        """
+        ...
+
+
 def not_fitted(model: Recommender) -> TrainingError:
     """Return the error of a model that was asked for what it has not learned yet."""
     return TrainingError(f"{model.name} has learned nothing yet: call fit() or restore() first")
@@ -183,6 +215,6 @@ def not_fitted(model: Recommender) -> TrainingError:
 def empty_history(n_users: int, items: Mapping[str, int]) -> dict[str, csr_array]:
     """Return histories of `n_users` users who did nothing; `items` gives each domain's size."""
     return {
-        domain: csr_array(np.zeros((n_users, n_items), dtype=np.float32))
+        domain: csr_array((n_users, n_items), dtype=np.float32)
         for domain, n_items in items.items()
     }

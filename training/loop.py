@@ -2,131 +2,65 @@
 
 In: a `Task` (a module whose forward is the loss, and the batches of each epoch), a `LoopConfig`, a
 `FitContext`. Out: the module with its best weights, and a `FitReport`. Random numbers are seeded at the
-start of each epoch from (seed, epoch), so an epoch is a function of the weights it starts from: a killed
-fit goes on from its last epoch with the same numbers as one that was never killed.
+start of each epoch from (seed, epoch), and a snapshot within an epoch holds their state: a killed fit goes on from
+its last snapshot with the same numbers as one that was never killed.
+
+Under `torchrun` each process runs all this with the same arguments, takes its share of each batch
+(`SharedEpoch`) and ends with the same weights; `training.ranks` says how. Only the first one validates and writes.
 """
 
 import hashlib
-import json
+import itertools
 import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
-from pytorch_optimizer import Lamb
-from torch import Tensor, nn
 
-from training.config import ModelConfig
 from training.contract import FitContext, FitReport, Progress
-from training.errors import ConfigError, TrainingError
-from training.snapshot import Snapshot, read_snapshot, remove_snapshot, write_snapshot
+from training.errors import TrainingError
+from training.optimisation import (
+    LoopConfig,
+    OptimizerName,
+    Schedule,
+    learning_rate,
+    make_optimizer,
+)
+from training.ranks import Ranks, make_fabric
+from training.snapshot import (
+    Snapshot,
+    SnapshotClock,
+    copied,
+    is_finite,
+    random_state,
+    read_snapshot,
+    remove_snapshot,
+    set_random_state,
+    write_records,
+    write_snapshot,
+)
+from training.speed import Speedometer, matmul_peak
+from training.task import Batch, Epoch, SharedEpoch, Task
+
+__all__ = [
+    "Batch",
+    "Epoch",
+    "LoopConfig",
+    "OptimizerName",
+    "Schedule",
+    "SharedEpoch",
+    "Task",
+    "fit_epochs",
+    "learning_rate",
+    "make_fabric",
+    "make_optimizer",
+]
 
 logger = logging.getLogger(__name__)
-
-
-class OptimizerName(StrEnum):
-    """The optimisers on offer."""
-
-    LAMB = "lamb"
-    """You et al., ICLR 2020; the paper's."""
-    ADAMW = "adamw"
-
-
-class Schedule(StrEnum):
-    """The course of the learning rate after the warm-up."""
-
-    COSINE = "cosine"
-    CONSTANT = "constant"
-
-
-class LoopConfig(ModelConfig):
-    """Settings of the loop; the configuration of a gradient model extends them."""
-
-    epochs: PositiveInt = 15
-    batch_size: PositiveInt = 1024
-    """Examples a step."""
-    optimizer: OptimizerName = OptimizerName.ADAMW
-    learning_rate: PositiveFloat = 1e-3
-    weight_decay: NonNegativeFloat = 0.0
-    schedule: Schedule = Schedule.COSINE
-    warmup_epochs: NonNegativeFloat = 1.0
-    """Epochs in which the learning rate rises linearly."""
-    new_weights_factor: PositiveFloat = 1.0
-    """Learning rate of weights that start from nothing, over that of pretrained ones (`Task.pretrained`)."""
-    clip_norm: PositiveFloat | None = None
-    """Gradients are scaled down to this norm; None leaves them."""
-    patience: PositiveInt | None = Field(default=None)
-    """Stop after this many epochs without a better validation; None runs all epochs."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The arguments of one call of the module, and whom they came from."""
-
-    inputs: tuple[Tensor, ...]
-    user_ids: np.ndarray
-    """Named when something goes wrong."""
-
-
-@runtime_checkable
-class Epoch(Protocol):
-    """The batches of one epoch, made one by one; None where no example of a batch is left."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Batch | None]: ...
-
-
-@runtime_checkable
-class Task(Protocol):
-    """What the loop trains."""
-
-    @property
-    def module(self) -> nn.Module:
-        """The module; its forward takes a batch's inputs and returns the mean loss."""
-        ...
-
-    @property
-    def pretrained(self) -> str | None:
-        """What the names of pretrained parameters begin with; None where every weight is new."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """A digest of configuration and data: a snapshot with another is not taken up."""
-        ...
-
-    def batches(self, epoch: int) -> Epoch:
-        """Return the batches of an epoch (from 0), the same at every call."""
-        ...
-
-    def validate(self) -> Mapping[str, float]:
-        """Return metrics on the validation users, the deciding one (greater is better) first; or none."""
-        ...
-
-
-def learning_rate(config: LoopConfig, at_epoch: float) -> float:
-    """Return the learning rate after `at_epoch` epochs, parts of an epoch counting.
-
-    >>> config = LoopConfig(epochs=3, learning_rate=1.0)
-    >>> [round(learning_rate(config, at), 3) for at in (0.5, 1.0, 2.0, 3.0)]
-    [0.5, 1.0, 0.5, 0.0]
-    """
-    if at_epoch < config.warmup_epochs:
-        return config.learning_rate * at_epoch / config.warmup_epochs
-    if config.schedule is Schedule.CONSTANT:
-        return config.learning_rate
-    rest = max(config.epochs - config.warmup_epochs, 1e-9)
-    share = min((at_epoch - config.warmup_epochs) / rest, 1.0)
-    return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
 def fit_epochs(task: Task, config: LoopConfig, context: FitContext) -> FitReport:
@@ -141,17 +75,18 @@ def fit_epochs(task: Task, config: LoopConfig, context: FitContext) -> FitReport
     """
     started = time.monotonic()
     fabric = make_fabric(context)
+    ranks = Ranks(fabric)
     optimizer = make_optimizer(task.module, config, task.pretrained)
     module, optimizer = fabric.setup(task.module, optimizer)
-    run = _Run(task, config, context, fabric, module, optimizer)
     identity = hashlib.sha256(f"{task.identity} {context.seed}".encode()).hexdigest()
-    state, notes = run.resume(identity)
+    run = _Run(task, config, context, ranks, module, optimizer, identity)
+    state, notes = run.resume()
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         while state.epoch < config.epochs and not _out_of_patience(state.history, config):
             state = run.epoch(state)
-            run.record(state, identity)
+            run.record(state)
     task.module.load_state_dict(dict(state.best))
-    if context.folder is not None:
+    if context.folder is not None and ranks.is_first and not context.keep_snapshot:
         remove_snapshot(context.folder)
     return FitReport(
         seconds=time.monotonic() - started,
@@ -159,56 +94,8 @@ def fit_epochs(task: Task, config: LoopConfig, context: FitContext) -> FitReport
         validation=tuple(record["validation"] for record in state.history),
         chosen_epoch=_best_epoch(state.history),
         notes=(notes,) if notes else (),
+        speed=run.speed.rates() if run.speed.n_users else {},
     )
-
-
-def make_fabric(context: FitContext) -> Fabric:
-    """Return Fabric for one device.
-
-    Raises:
-        ConfigError: the device does not exist here.
-    """
-    kind, _, number = context.device.partition(":")
-    if kind not in {"cpu", "cuda"} or (number and not number.isdigit()):
-        raise ConfigError(f"device is {context.device!r}; use 'cpu', 'cuda' or 'cuda:<number>'")
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"device {context.device!r} is not here: torch sees {torch.cuda.device_count()} GPUs; use 'cpu'"
-        )
-    devices: int | list[int] = [int(number or 0)] if kind == "cuda" else 1
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
-    try:
-        return Fabric(accelerator=kind, devices=devices, precision=context.precision)  # type: ignore[arg-type]  # a string here, checked by Fabric
-    except ValueError as error:
-        raise ConfigError(f"precision {context.precision!r}: {error}") from error
-
-
-def make_optimizer(
-    module: nn.Module, config: LoopConfig, pretrained: str | None = None
-) -> torch.optim.Optimizer:
-    """Return the optimiser of `config` over the parameters that take gradients.
-
-    Each group carries a `factor` of the learning rate: 1 for parameters whose names begin with `pretrained`
-    (for all, when None), `config.new_weights_factor` for the others.
-    """
-    named = [(name, one) for name, one in module.named_parameters() if one.requires_grad]
-    old = [one for name, one in named if pretrained is None or name.startswith(pretrained)]
-    new = [one for name, one in named if pretrained is not None and not name.startswith(pretrained)]
-    groups: list[dict[str, Any]] = [
-        {"params": parameters, "factor": factor}
-        for parameters, factor in ((old, 1.0), (new, config.new_weights_factor))
-        if parameters
-    ]
-    match config.optimizer:
-        case OptimizerName.LAMB:
-            lamb: torch.optim.Optimizer = Lamb(
-                groups, lr=config.learning_rate, weight_decay=config.weight_decay
-            )
-            return lamb
-        case OptimizerName.ADAMW:
-            return torch.optim.AdamW(
-                groups, lr=config.learning_rate, weight_decay=config.weight_decay
-            )
 
 
 @dataclass(frozen=True)
@@ -218,45 +105,48 @@ class _Run:
     task: Task
     config: LoopConfig
     context: FitContext
-    fabric: Fabric
+    ranks: Ranks
     module: Any
     optimizer: Any
+    identity: str
+    speed: Speedometer = field(default_factory=Speedometer)
+    """Of all epochs of this process's life."""
 
-    def resume(self, identity: str) -> tuple[Snapshot, str]:
+    def resume(self) -> tuple[Snapshot, str]:
         """Return where to start: an interrupted fit of this identity, or the beginning."""
-        if self.context.folder is not None:
-            self.context.folder.mkdir(parents=True, exist_ok=True)
-            found, note = read_snapshot(self.context.folder, identity)
-            if found is not None:
-                self.task.module.load_state_dict(dict(found.weights))
-                self.optimizer.load_state_dict(dict(found.optimizer))
-                return found, note
-        else:
-            note = ""
-        weights = _copy(self.task.module)
+        self.ranks.same_start(self.task.module)
+        found, note = self.ranks.from_first(self._read_snapshot)
+        if found is not None:
+            self.task.module.load_state_dict(dict(found.weights))
+            self.optimizer.load_state_dict(dict(found.optimizer))
+            return found, note
+        weights = copied(self.task.module)
         return Snapshot(0, weights, weights, {"state": {}, "param_groups": []}), note
+
+    def _read_snapshot(self) -> tuple[Snapshot | None, str]:
+        if self.context.folder is None:
+            return None, ""
+        self.context.folder.mkdir(parents=True, exist_ok=True)
+        return read_snapshot(self.context.folder, self.identity)
 
     def epoch(self, state: Snapshot) -> Snapshot:
         """Return the state after one more epoch."""
         started = time.monotonic()
-        torch.manual_seed(
-            int(np.random.default_rng([self.context.seed, state.epoch]).integers(2**62))
-        )
-        loss = self._steps(state.epoch)
-        if not all(
-            bool(torch.isfinite(value).all()) for value in self.task.module.state_dict().values()
-        ):
+        _seed(self.context.seed, state.epoch, self.ranks.rank)
+        loss, speed = self._steps(state)
+        if not is_finite(self.task.module):
             raise TrainingError(f"a weight is NaN or infinite after epoch {state.epoch + 1}")
         self.module.eval()
         record = {
             "epoch": state.epoch + 1,
             "loss": loss,
             "learning_rate": learning_rate(self.config, float(state.epoch + 1)),
+            **speed.rates(),
             "seconds": round(time.monotonic() - started, 3),
-            "validation": dict(self.task.validate()),
+            "validation": self.ranks.from_first(lambda: dict(self.task.validate())),
         }
         history = [*state.history, record]
-        weights = _copy(self.task.module)
+        weights = copied(self.task.module)
         is_best = _best_epoch(history) in {None, state.epoch + 1}
         return Snapshot(
             state.epoch + 1,
@@ -266,69 +156,148 @@ class _Run:
             history,
         )
 
-    def _steps(self, epoch: int) -> float:
-        """Take the steps of an epoch and return the mean loss of its examples."""
+    def _steps(self, state: Snapshot) -> tuple[float, Speedometer]:
+        """Take the steps of an epoch that are left; return the mean loss of its examples and the speed."""
         self.module.train()
-        batches = self.task.batches(epoch)
-        total, n_examples = 0.0, 0
-        for number, batch in enumerate(batches):
-            if batch is None:
-                continue
-            rate = learning_rate(self.config, epoch + (number + 0.5) / len(batches))
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate * group["factor"]
-            loss = self._step(
-                batch, where=f"epoch {epoch + 1}, step {number + 1} of {len(batches)}"
-            )
-            total += loss * len(batch.user_ids)
-            n_examples += len(batch.user_ids)
-            done = epoch * len(batches) + number + 1
-            note = f"epoch {epoch + 1} of {self.config.epochs}, loss {loss:.4f}"
-            self.context.on_progress(Progress("fit", done, self.config.epochs * len(batches), note))
+        batches = self.task.batches(state.epoch)
+        if self.ranks.n_ranks > 1 and isinstance(batches, SharedEpoch):
+            batches = batches.share(self.ranks.rank, self.ranks.n_ranks)
+        total, n_examples = (state.sums.get(name, 0.0) for name in ("loss", "examples"))
+        speed, clock = Speedometer(self.speed.peak), self._clock()
+        for number, batch in enumerate(self._from(state, batches), start=state.step):
+            where = f"epoch {state.epoch + 1}, step {number + 1} of {len(batches)}"
+            at = state.epoch + (number + 0.5) / len(batches)
+            loss, n_here, n_tokens, flops = self._step(batch, at, where)
+            total, n_examples = total + loss * n_here, n_examples + n_here
+            self._measure(speed, clock, (n_here, n_tokens, flops))
+            if n_here:
+                done = state.epoch * len(batches) + number + 1
+                note = f"epoch {state.epoch + 1} of {self.config.epochs}, loss {loss:.4f}, {speed.note()}"
+                steps = self.config.epochs * len(batches)
+                self.context.on_progress(Progress("fit", done, steps, note))
+            if number + 1 < len(batches) and self._is_due(clock, number + 1):
+                self._write_within(state, number + 1, {"loss": total, "examples": n_examples})
+                clock.restart()
         if n_examples == 0:
             raise TrainingError(
-                f"epoch {epoch + 1} has no example: no training user has a profile left"
+                f"epoch {state.epoch + 1} has no example: no training user has a profile left"
             )
-        return total / n_examples
+        return total / n_examples, speed
 
-    def _step(self, batch: Batch, where: str) -> float:
-        inputs = self.fabric.to_device(batch.inputs)
+    def _clock(self) -> SnapshotClock:
+        if self.context.folder is None:
+            return SnapshotClock(None, None)
+        return SnapshotClock(self.context.snapshot_steps, self.context.snapshot_seconds)
+
+    def _is_due(self, clock: SnapshotClock, step: int) -> bool:
+        """Return whether a snapshot is written now: the first rank's clock decides for all."""
+        return clock.is_on and self.ranks.from_first(lambda: clock.is_due(step))
+
+    def _from(self, state: Snapshot, batches: Epoch) -> Iterator[Batch | None]:
+        """Return the batches not gone through yet, the random numbers as they were before them."""
+        left = iter(batches)
+        if state.step:
+            for _ in itertools.islice(left, state.step):
+                pass  # made and dropped: what is drawn on the way is drawn again
+            if len(state.random) == self.ranks.n_ranks:
+                set_random_state(state.random[self.ranks.rank], self.ranks.fabric.device)
+        return left
+
+    def _step(
+        self, batch: Batch | None, at_epoch: float, where: str
+    ) -> tuple[float, float, float, float]:
+        """Take a step; return the batch's mean loss, its examples, tokens and operations, over all ranks."""
+        rate = learning_rate(self.config, at_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
         self.optimizer.zero_grad()
+        loss, value = None, 0.0
         try:
-            loss = self.module(*inputs)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                users = ", ".join(map(str, batch.user_ids[:5]))
+            if batch is not None:
+                loss = self.module(*self.ranks.fabric.to_device(batch.inputs))
+                value = float(loss.detach())
+            n_own = 0 if batch is None else len(batch.user_ids)
+            work = (0.0, 0.0) if batch is None else (float(batch.n_tokens), batch.flops)
+            total, n_all, n_tokens, flops = self.ranks.sum(value * n_own, float(n_own), *work)
+            if n_all == 0:
+                return 0.0, 0.0, 0.0, 0.0
+            if not math.isfinite(total):
+                users = ", ".join(map(str, [] if batch is None else batch.user_ids[:5]))
                 raise TrainingError(
-                    f"loss is {value} in {where} (users {users}, ...): lower learning_rate or set clip_norm"
+                    f"loss is {total / n_all} in {where} (users {users}, ...): lower learning_rate or set clip_norm"
                 )
-            self.fabric.backward(loss)
-        except torch.OutOfMemoryError as error:
-            half = max(1, self.config.batch_size // 2)
-            raise TrainingError(
-                f"GPU memory ran out in {where}: set batch_size to {half}"
-            ) from error
+            if loss is not None:
+                share = n_own / n_all
+                self.ranks.fabric.backward(loss if share == 1.0 else loss * share)
+        except (MemoryError, RuntimeError) as error:
+            raise self._out_of_memory(error, where) from error
+        self.ranks.sum_gradients(self.task.module)
         if self.config.clip_norm is not None:
-            self.fabric.clip_gradients(self.module, self.optimizer, max_norm=self.config.clip_norm)
+            self.ranks.clip_gradients(self.task.module, self.config.clip_norm)
         self.optimizer.step()
-        return value
+        return total / n_all, n_all, n_tokens, flops
 
-    def record(self, state: Snapshot, identity: str) -> None:
+    def _out_of_memory(self, error: Exception, where: str) -> Exception:
+        """Return what to say of an error that means that memory ran out; any other as it is."""
+        if isinstance(error, torch.OutOfMemoryError):
+            kind = "GPU memory"
+        elif isinstance(error, MemoryError) or NO_HOST_MEMORY in str(error):
+            kind = "memory"
+        else:
+            return error
+        half = max(1, self.config.batch_size // 2)
+        return TrainingError(f"{kind} ran out in {where}: set batch_size to {half}")
+
+    def _measure(
+        self, speed: Speedometer, clock: SnapshotClock, work: tuple[float, float, float]
+    ) -> None:
+        """Count a step's work in the epoch's speed and in the fit's."""
+        seconds = clock.lap()
+        if work[-1] and speed.peak is None:
+            precision = self.context.precision
+            dtype = torch.bfloat16 if precision.startswith("bf16") else torch.float32
+            peak = matmul_peak(self.ranks.fabric.device, dtype) * self.ranks.n_ranks
+            speed.peak = self.speed.peak = peak
+            clock.lap()
+        speed.add(*work, seconds)
+        self.speed.add(*work, seconds)
+
+    def _write_within(self, state: Snapshot, step: int, sums: Mapping[str, float]) -> None:
+        """Write a snapshot in the middle of an epoch, unless a weight is no number any more."""
+        random = self.ranks.gather(random_state(self.ranks.fabric.device))
+        if (
+            self.context.folder is None
+            or not self.ranks.is_first
+            or not is_finite(self.task.module)
+        ):
+            return
+        now = replace(
+            state,
+            weights=self.task.module.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            step=step,
+            sums=sums,
+            random=random,
+        )
+        write_snapshot(self.context.folder, now, self.identity)
+
+    def record(self, state: Snapshot) -> None:
         """Log the last epoch and, where there is a folder, write its records and the snapshot."""
         logger.info("epoch", extra=state.history[-1])
-        if self.context.folder is None:
+        if self.context.folder is None or not self.ranks.is_first:
             return
-        write_snapshot(self.context.folder, state, identity)
+        write_snapshot(self.context.folder, state, self.identity)
         write_records(self.context.folder / "metrics.jsonl", state.history)
 
 
-def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line."""
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+NO_HOST_MEMORY = "can't allocate memory"
+"""What torch's allocator of host memory says, in a plain RuntimeError."""
 
 
-def _copy(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
+def _seed(seed: int, epoch: int, rank: int) -> None:
+    """Seed torch for an epoch; the first rank's numbers are those of a process alone."""
+    parts = [seed, epoch] if rank == 0 else [seed, epoch, rank]
+    torch.manual_seed(int(np.random.default_rng(parts).integers(2**62)))
 
 
 def _best_epoch(history: Sequence[Mapping[str, Any]]) -> int | None:
