@@ -57,6 +57,8 @@ class EmbedMeConfig(LoopConfig):
     example is a user with source rows, seen as a newcomer."""
     label_share: float = Field(default=0.5, gt=0, le=1)
     """Chance of each target positive of a mixed example to be a label."""
+    labels_in_profile: bool = False
+    """Whether a label's entities stay in the profile that is to find it: a leak, there to show its cost."""
     reduction: Reduction = "mean"
     """"mean" weighs users alike, "sum" interactions."""
     popularity: PopularityBias = PopularityBias.LEARNED

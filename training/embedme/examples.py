@@ -31,6 +31,8 @@ class Examples:
     is_source_only: Bool[np.ndarray, " examples"]
     labels: csr_array
     """(examples, target items); stored entries are labels."""
+    labels_stay: bool = False
+    """Whether labels stand in the histories of their own examples (`EmbedMeConfig.labels_in_profile`)."""
 
     def __len__(self) -> int:
         return len(self.user_rows)
@@ -44,12 +46,17 @@ class Drawing:
     source_only_share: float
     label_share: float
     mixed: bool = True
+    labels_stay: bool = False
 
     @classmethod
     def of(cls, config: EmbedMeConfig) -> "Drawing":
         """Return how the settings want them drawn."""
         return cls(
-            config.examples, config.source_only_share, config.label_share, config.mixed_profiles
+            config.examples,
+            config.source_only_share,
+            config.label_share,
+            config.mixed_profiles,
+            config.labels_in_profile,
         )
 
 
@@ -81,7 +88,7 @@ def draw_examples(data: Dataset, drawing: Drawing, rng: np.random.Generator) -> 
         is_label = _draw_labels(positives, has_source, drawing.label_share, rng)
         labels = keep_entries(positives, is_label | is_source_only[rows_of(positives)])
     order = rng.permutation(len(user_rows))
-    return Examples(user_rows[order], is_source_only[order], labels[order])
+    return Examples(user_rows[order], is_source_only[order], labels[order], drawing.labels_stay)
 
 
 def n_source_positives(data: Dataset) -> Int64[np.ndarray, " users"]:
@@ -104,6 +111,8 @@ def histories(data: Dataset, examples: Examples, part: slice) -> History:
     of_label = rows_of(labels) * n_items + labels.indices
     entry = rows_of(target) * n_items + target.indices
     stays = ~np.isin(entry, of_label) & ~examples.is_source_only[part][rows_of(target)]
+    if examples.labels_stay:
+        stays |= np.isin(entry, of_label)
     kept[data.target] = keep_entries(target, stays)
     return kept
 

@@ -1,0 +1,61 @@
+"""EmbedMe with one thing taken away at a time: what each idea is worth, by name.
+
+`mekb compare --ablate NAMES` fits the model with each, under the protocol and on the users of the unchanged
+one, and shows paired differences. An entry says which settings of the model, of the interest score
+(`mekb.scoring.ScoringConfig`) or of the profiles (`mekb.profile_variants.ProfileVariant`) differ.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One change."""
+
+    name: str
+    what: str
+    """What is taken away, in words."""
+    model: Mapping[str, Any] = field(default_factory=dict)
+    scoring: Mapping[str, Any] = field(default_factory=dict)
+    profiles: Mapping[str, Any] = field(default_factory=dict)
+
+
+ABLATIONS: Mapping[str, Ablation] = {
+    one.name: one
+    for one in (
+        Ablation("no-idf", "every idf is 1 (eq. 5)", scoring={"use_idf": False}),
+        Ablation("no-smoothing", "counts are not log-smoothed (eq. 4)", scoring={"k_star": 1e9}),
+        Ablation(
+            "no-custom-entities",
+            "profiles of Wikidata's entities alone: no brand, category, product or keyword",
+            profiles={"custom_entities": False},
+        ),
+        Ablation(
+            "frequency-order",
+            "entities in order of how many items hold them, not of weight",
+            profiles={"order": "frequency"},
+        ),
+        Ablation(
+            "source-only-profiles",
+            "profiles of source rows alone, in training and test",
+            profiles={"source_only": True},
+        ),
+        Ablation("no-text", "one profile text for all; the numbers stay", profiles={"text": False}),
+        Ablation("no-popularity", "no popularity in the logits (eq. 8)", {"popularity": "none"}),
+        Ablation("no-taste-map", "no taste map beside the text", {"n_target_tastes": 0}),
+        Ablation("no-fine-tuning", "the language model stays as it was", {"fine_tune": False}),
+        Ablation(
+            "leak",
+            "the entities of a label stay in the profile that is to find it, in training",
+            {"labels_in_profile": True},
+        ),
+        Ablation(
+            "no-one-domain-users",
+            "learns from users with source rows alone, seen as newcomers",
+            {"mixed_profiles": False},
+        ),
+    )
+}
+"""Name -> ablation."""
