@@ -1,29 +1,83 @@
-"""Settings chosen on validation users: the same rule for every model that is compared.
+"""Settings chosen on validation users: the same rule, and the same number of trials, for every model compared.
 
-In: a model's name, a grid of settings, a data set with validation users. Out: the model with the best mean
-NDCG@10 among sampled negatives on the validation users. Test users are never looked at.
+In: a model's name, a number of trials, a data set with validation users. Out: the settings with the best mean
+NDCG@10 on the validation users. Test users are never looked at. Settings are drawn at random from a declared
+space (`SPACES`; Bergstra and Bengio, Random Search for Hyper-Parameter Optimization, JMLR 2012), after the
+model's own defaults; a space with no more points than there are trials is tried whole.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
 
 from training.contract import FitContext, Progress, Recommender
 from training.dataset import Dataset
 from training.errors import DatasetError
-from training.evaluate import Measure, Sampled, evaluate
+from training.evaluate import Measure, Protocol, Sampled, evaluate
 from training.registry import create
 
 DECIDING = Sampled(k=10)
-"""What decides: the paper's own measure (Yuan et al., MeKB-Rec, KaRS 2023, section 4.2)."""
+"""What decides unless told otherwise: the paper's measure (Yuan et al., MeKB-Rec, KaRS 2023, section 4.2)."""
+N_TRIALS = 20
 
-GRIDS: Mapping[str, Sequence[Mapping[str, object]]] = {
-    "source_knn": [
-        {"n_neighbours": n_neighbours, "shrinkage": shrinkage}
-        for n_neighbours in (25, 50, 100, 200, 400, 800)
-        for shrinkage in (0.0, 5.0, 20.0)
-    ],
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values."""
+
+    values: tuple[object, ...]
+
+    def draw(self, rng: np.random.Generator) -> object:
+        """Return a value, each as likely as the others."""
+        return self.values[int(rng.integers(len(self.values)))]
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """A number whose logarithm is uniform."""
+
+    low: float
+    high: float
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return a number of three significant digits."""
+        value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        return float(f"{value:.3g}")
+
+
+Space = Mapping[str, Choice | LogUniform]
+"""Setting -> what it may be."""
+
+NEIGHBOURS: Space = {
+    "n_neighbours": Choice((25, 50, 100, 200, 400, 800)),
+    "shrinkage": Choice((0.0, 5.0, 20.0)),
 }
-"""Settings tried for each baseline; a model that is not here has none that matter."""
+FACTORS: Space = {
+    "embedding_size": Choice((32, 64, 128)),
+    "learning_rate": LogUniform(5e-4, 5e-2),
+    "l2": LogUniform(1e-6, 1e-2),
+    "n_negatives": Choice((1, 4)),
+}
+SPACES: Mapping[str, Space] = {
+    "source_knn": NEIGHBOURS,
+    "item_knn": NEIGHBOURS,
+    "ease": {"ridge": LogUniform(1.0, 3000.0)},
+    "ease_target": {"ridge": LogUniform(1.0, 3000.0)},
+    "bpr_mf": FACTORS,
+    "cmf": {**FACTORS, "source_weight": Choice((0.1, 0.3, 0.5, 0.7))},
+    "embedme": {
+        "learning_rate": LogUniform(5e-6, 1e-4),
+        "mlp_dropout": Choice((0.1, 0.3, 0.5)),
+        "n_target_tastes": Choice((0, 8, 16, 32)),
+        "taste_ridge": LogUniform(3.0, 30.0),
+        "prior_strength": Choice((30.0, 300.0, 3000.0)),
+    },
+}
+"""Settings searched for each model; a model that is not here has none that matter."""
 
 
 @dataclass(frozen=True)
@@ -36,44 +90,81 @@ class Tuned:
     """(settings, mean validation NDCG@10), in the order tried."""
 
 
+def settings_to_try(
+    name: str, n_trials: int, *, seed: int = 0, fixed: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return what a search tries for a model, in order; the same for the same arguments.
+
+    Args:
+        name: A name of the registry.
+        n_trials: The budget.
+        seed: Of the draws.
+        fixed: Settings that are not searched, in every trial.
+
+    >>> settings_to_try("popularity", 20)
+    [{}]
+    >>> len(settings_to_try("source_knn", 20)), len(settings_to_try("ease", 20))
+    (18, 20)
+    """
+    given = dict(fixed or {})
+    space = {key: one for key, one in SPACES.get(name, {}).items() if key not in given}
+    if not space or n_trials <= 1:
+        return [given]
+    choices = [one.values for one in space.values() if isinstance(one, Choice)]
+    if len(choices) == len(space) and math.prod(map(len, choices)) <= n_trials:
+        return [given | dict(zip(space, point, strict=True)) for point in product(*choices)]
+    rng = np.random.default_rng([seed, *name.encode()])
+    tried = [given]
+    while len(tried) < n_trials:
+        drawn = given | {key: one.draw(rng) for key, one in space.items()}
+        if drawn not in tried:
+            tried.append(drawn)
+    return tried
+
+
 def fit_best(
     name: str,
     data: Dataset,
     context: FitContext,
-    grid: Sequence[Mapping[str, object]] | None = None,
+    tried: Sequence[Mapping[str, object]] | None = None,
 ) -> Tuned:
-    """Fit a model with each setting of a grid and return the best; the first one wins a tie.
+    """Fit a model with each of some settings and return the best; the first one wins a tie.
 
     Args:
         name: A name of the registry.
-        data: With validation users, unless the grid has one setting only.
+        data: With validation users, unless there is one setting only.
         context: How to train.
-        grid: Settings to try; the model's own of `GRIDS` when None.
+        tried: Settings to try; those of `settings_to_try` with `N_TRIALS` when None.
 
     Raises:
         DatasetError: there is something to choose but nobody to choose on.
     """
-    tried = list(grid if grid is not None else GRIDS.get(name, ({},)))
+    settings_tried = list(tried if tried is not None else settings_to_try(name, N_TRIALS))
     trials: list[tuple[Mapping[str, object], float]] = []
     best: Recommender | None = None
-    for number, settings in enumerate(tried):
+    for number, settings in enumerate(settings_tried):
         model = create(name, settings)
         model.fit(data, context)
-        value = _validation_ndcg(model, data) if len(tried) > 1 else 0.0
+        value = validation_ndcg(model, data, DECIDING) if len(settings_tried) > 1 else 0.0
         if best is None or value > max(score for _, score in trials):
             best = model
         trials.append((settings, value))
-        context.on_progress(Progress(f"tune {name}", number + 1, len(tried)))
+        context.on_progress(Progress(f"tune {name}", number + 1, len(settings_tried)))
     if best is None:
         raise DatasetError(f"no settings to try for {name}")
     chosen = max(trials, key=lambda trial: trial[1])[0]
     return Tuned(best, chosen, tuple(trials))
 
 
-def _validation_ndcg(model: Recommender, data: Dataset) -> float:
-    if data.valid is None:
+def validation_ndcg(model: Recommender, data: Dataset, deciding: Protocol) -> float:
+    """Return the mean NDCG at the protocol's K over the validation users.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    if data.valid is None or not len(data.valid.user_rows):
         raise DatasetError(
             f"{model.name} has settings to choose, but the data have no validation users"
         )
-    found = evaluate(model, data, data.valid, [DECIDING])
-    return float(found.values(Measure(DECIDING.name, "ndcg", DECIDING.k)).mean())
+    found = evaluate(model, data, data.valid, [deciding])
+    return float(found.values(Measure(deciding.name, "ndcg", deciding.k)).mean())
