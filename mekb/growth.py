@@ -8,12 +8,12 @@ touched are all there are.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mekb.errors import ConfigError
 from mekb.runs import Stage, StageResult, newest_run, record_run, settings_of, utc_now
 from mekb.sources.additions import AdditionReport, read_additions
 from mekb.sources.config import ImportConfig
+from mekb.sources.source_files import Given
 from mekb.store import Store
 
 GROWN = ("items", "users", "interactions")
@@ -33,8 +33,8 @@ class Added:
 
 def add_rows(
     store: Store,
-    items: Sequence[Path],
-    interactions: Sequence[Path],
+    items: Sequence[Given],
+    interactions: Sequence[Given],
     config: ImportConfig,
     files: Mapping[str, str],
 ) -> Added:

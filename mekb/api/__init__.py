@@ -24,6 +24,7 @@ from mekb.api.data import (
     read_table,
     runs,
 )
+from mekb.api.datasets import add_dataset, export_recbole, import_dataset, preview_data
 from mekb.api.exports import (
     export_profile,
     export_profiles,
@@ -50,6 +51,7 @@ __all__ = [
     "OnProgress",
     "StoreLike",
     "add_data",
+    "add_dataset",
     "build_aliases",
     "build_profiles",
     "build_profiles_on_spark",
@@ -59,9 +61,11 @@ __all__ = [
     "evaluate_linking",
     "export_profile",
     "export_profiles",
+    "export_recbole",
     "export_tables",
     "forget_user",
     "import_data",
+    "import_dataset",
     "import_keywords",
     "import_mentions",
     "import_profiles",
@@ -75,6 +79,7 @@ __all__ = [
     "no_progress",
     "open_bundle",
     "opened",
+    "preview_data",
     "profile_edits",
     "read_profile",
     "read_profiles",

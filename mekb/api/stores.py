@@ -7,6 +7,7 @@ from pathlib import Path
 from mekb.config import Settings
 from mekb.errors import SourceError
 from mekb.fingerprint import file_fingerprint
+from mekb.sources.source_files import Given, as_source_file
 from mekb.store import Store
 
 StoreLike = Store | str | Path
@@ -48,12 +49,12 @@ def opened_for_import(store: StoreLike, settings: Settings) -> Iterator[Store]:
         raise
 
 
-def file_inputs(files: Mapping[str, Sequence[Path]]) -> dict[str, str]:
+def file_inputs(files: Mapping[str, Sequence[Given]]) -> dict[str, str]:
     """Return the fingerprints of files; the number keeps two files of one name apart."""
     return {
-        f"{name}/{number}/{path.name}": _fingerprint(path)
-        for name, paths in files.items()
-        for number, path in enumerate(paths)
+        f"{name}/{number}/{file.name}": _fingerprint(file.path)
+        for name, given in files.items()
+        for number, file in enumerate(map(as_source_file, given))
     }
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mekb.cli.data import COLUMN_HELP, column_setting
+from mekb.cli.datasets import DataOption, PresetOption, by_domain
 from mekb.cli.options import ConfigOption, Format, FormatOption, SetOption, StoreArgument
 
 
@@ -20,6 +21,8 @@ def add(
         typer.Option("--items", help="A file with a row an item; may be repeated."),
     ] = None,
     column: Annotated[list[str] | None, typer.Option("--column", help=COLUMN_HELP)] = None,
+    preset: PresetOption = None,
+    data: DataOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     format: FormatOption = Format.TABLE,
@@ -27,6 +30,8 @@ def add(
     """Add new interactions and items to a store; users and items it knows keep their ids.
 
     Example: mekb data add my.duckdb --interactions interactions.csv
+
+    Example: mekb data add my.duckdb --preset amazon2023 --data books=Books.jsonl.gz
     """
     from mekb import api
     from mekb.cli.output import note, print_facts, print_json
@@ -34,9 +39,11 @@ def add(
 
     mapped = [column_setting(assignment) for assignment in column or []]
     settings = load_settings(config, [*(set_ or []), *mapped])
-    done = api.add_data(
-        store, items=items or [], interactions=interactions or [], settings=settings
-    )
+    items, interactions = items or [], interactions or []
+    if found := by_domain(preset, data or [], items, interactions):
+        done = api.add_dataset(store, preset or "", found, settings=settings)
+    else:
+        done = api.add_data(store, items=items, interactions=interactions, settings=settings)
     note(str(done.stage))
     for file in done.report.files:
         for each in file.rejected:

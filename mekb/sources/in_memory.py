@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mekb.errors import SourceError
+from mekb.sources.source_files import Given, SourceFile
 
-TableLike: TypeAlias = str | Path | pa.Table | pd.DataFrame
-"""A file, an Arrow table, or a pandas frame (its index is left out)."""
+TableLike: TypeAlias = str | Path | SourceFile | pa.Table | pd.DataFrame
+"""A file, one of a known format, an Arrow table, or a pandas frame (its index is left out)."""
 
 
 @contextlib.contextmanager
-def as_files(tables: Sequence[TableLike]) -> Iterator[list[Path]]:
+def as_files(tables: Sequence[TableLike]) -> Iterator[list[Given]]:
     """Give a path for each table: its own, or that of a copy that is gone when the block ends.
 
     Raises:
@@ -27,10 +28,12 @@ def as_files(tables: Sequence[TableLike]) -> Iterator[list[Path]]:
         yield [_path(table, Path(folder) / f"table-{n}.parquet") for n, table in enumerate(tables)]
 
 
-def _path(table: TableLike, copy: Path) -> Path:
+def _path(table: TableLike, copy: Path) -> Given:
     match table:
         case str() | Path():
             return Path(table)
+        case SourceFile():
+            return table
         case pa.Table():
             pq.write_table(table, copy)
         case pd.DataFrame():

@@ -1,5 +1,7 @@
 """JSON lines: one object a line, read by Python so that a broken line is known by its number.
 
+A line may also be a Python literal, as in Amazon's metadata of 2014 ("strict=False"); it is never evaluated.
+
 Numbers keep their spelling (1e5 stays "1e5", a 30-digit id loses nothing), null becomes "", lists of
 strings are joined by spaces, except categories, which stay a list.
 """
@@ -14,7 +16,7 @@ import pyarrow as pa
 
 from mekb.sources.formats import Format, RawTable, open_file
 from mekb.sources.report import RejectionLog
-from mekb.sources.values import ROW, as_text, category_names
+from mekb.sources.values import ROW, as_text, category_names, written_value
 
 BATCH_ROWS = 65_536
 
@@ -80,7 +82,12 @@ def _records(
         except UnicodeDecodeError:
             log.add(number, f"not {encoding}", content.decode("ascii", "backslashreplace").strip())
         except (json.JSONDecodeError, RecursionError):
-            log.add(number, "not JSON", content.decode(encoding).strip())
+            text = content.decode(encoding).strip()
+            literal = written_value(text) if text.startswith("{") else None
+            if isinstance(literal, dict):
+                yield number, literal
+            else:
+                log.add(number, "not JSON", text)
         else:
             if isinstance(record, dict):
                 yield number, record

@@ -38,6 +38,8 @@ def notes_on(
 
 def _unused(raw: RawTable, roles: Sequence[str], config: ImportConfig) -> Iterator[str]:
     """Name a column that looks like a misspelt one, for what was left empty."""
+    if raw.is_preset:
+        return
     taken = {str(getattr(config, role)) for role in roles}
     for role in roles:
         column = str(getattr(config, role))

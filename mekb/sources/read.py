@@ -17,7 +17,11 @@ SHOWN_COLUMNS = 20
 
 
 def read_file(
-    path: Path, roles: Mapping[str, str], required: Collection[str], encoding: str
+    path: Path,
+    roles: Mapping[str, str],
+    required: Collection[str],
+    encoding: str,
+    separator: str | None = None,
 ) -> RawTable:
     """Read those of the columns in `roles` (role -> column) that a file has.
 
@@ -26,6 +30,7 @@ def read_file(
         roles: which column is wanted as what.
         required: roles that must be there.
         encoding: of text files, a codec name.
+        separator: of delimited files, where it is known.
 
     Returns:
         The columns as text, by role.
@@ -35,7 +40,7 @@ def read_file(
     """
     found = _detect(path)
     try:
-        raw = _read(path, found, roles, encoding)
+        raw = _read(path, found, roles, encoding, separator)
     except UnicodeDecodeError as error:
         raise SourceError(not_in_encoding(path, encoding, error)) from error
     except (EOFError, zlib.error) as error:
@@ -87,7 +92,9 @@ def _detect(path: Path) -> Format:
         raise SourceError(f"{path}: cannot be opened: {_first_line(error)}") from error
 
 
-def _read(path: Path, found: Format, roles: Mapping[str, str], encoding: str) -> RawTable:
+def _read(
+    path: Path, found: Format, roles: Mapping[str, str], encoding: str, separator: str | None
+) -> RawTable:
     """Hand the file to the reader of its kind."""
     match found.kind:
         case Kind.PARQUET:
@@ -95,7 +102,7 @@ def _read(path: Path, found: Format, roles: Mapping[str, str], encoding: str) ->
         case Kind.JSON_LINES:
             return read_json_lines(path, found, roles, encoding)
         case Kind.DELIMITED:
-            return read_delimited(path, found, roles, encoding)
+            return read_delimited(path, found, roles, encoding, separator)
 
 
 def _listed(columns: Collection[str]) -> str:

@@ -4,6 +4,7 @@ Every judgement is one CASE in SQL, so that its order is in one place: the first
 one reported.
 """
 
+import math
 from dataclasses import dataclass
 
 import duckdb
@@ -82,12 +83,14 @@ select
         when $has_ratings and rating_written = '' then 'no rating'
         when $has_ratings and rating is null then 'rating is not a number'
         when $has_ratings and not isfinite(rating) then 'rating is not finite'
+        when $has_ratings and (rating < $lowest or rating > $highest) then 'rating is outside the scale'
         when at_written <> '' and number < 0 then 'time is negative'
         when at_written <> '' and micros is null then 'time cannot be read'
     end as reason,
     case
         when "user" = '' or item = '' or domain is null or is_ambiguous then "user" || ' ' || item
-        when $has_ratings and not coalesce(isfinite(rating), false) then rating_written
+        when $has_ratings and not coalesce(rating between $lowest and $highest and isfinite(rating), false)
+            then rating_written
         else at_written
     end as shown
 from timed
@@ -113,7 +116,7 @@ def judge_items(cursor: duckdb.DuckDBPyConnection, raw: RawTable, config: Import
     Raises:
         SourceError: if nothing names a domain, or no row is good, or one is not and `strict` is set.
     """
-    file_domain = config.domain_of(raw.path.name)
+    file_domain = raw.domain or config.domain_of(raw.path.name)
     if file_domain is None and "domain" not in raw.table.column_names:
         raise SourceError(
             f"{raw.path}: no column {config.domain!r} names the domain of an item; set `domain` to"
@@ -148,11 +151,13 @@ def judge_interactions(
     domains = pc.unique(homes["domain"]).to_pylist()
     unit = time_unit(cursor, raw.path)
     params = {
-        "file_domain": config.domain_of(raw.path.name),
+        "file_domain": raw.domain or config.domain_of(raw.path.name),
         "only_domain": domains[0] if len(domains) == 1 else None,
         "unit": unit.value if unit else "",
         "micros": unit.micros if unit else 0.0,
         "has_ratings": has_values(raw, "rating"),
+        "lowest": config.rating_scale[0] if config.rating_scale else -math.inf,
+        "highest": config.rating_scale[1] if config.rating_scale else math.inf,
     }
     judged = cursor.sql(JUDGED_INTERACTIONS_SQL, params=params).to_arrow_table()
     for name in ("source_rows", "source_homes"):

@@ -10,7 +10,6 @@ its file (`file_domains`, `default_domain`), else of the item with its id, which
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -20,9 +19,10 @@ from mekb.schema import INTERACTIONS, ITEMS, USERS
 from mekb.sources.config import INTERACTION_COLUMNS, ITEM_COLUMNS, ImportConfig
 from mekb.sources.formats import RawTable
 from mekb.sources.notes import notes_on
-from mekb.sources.read import missing_column, read_file
+from mekb.sources.read import missing_column
 from mekb.sources.report import DomainCounts, ImportReport
 from mekb.sources.rows import Rows, judge_interactions, judge_items
+from mekb.sources.source_files import Given, read_files
 
 ITEM_ROWS = pa.schema(
     [
@@ -173,8 +173,8 @@ class ImportedTables:
 
 def read_tables(
     connection: duckdb.DuckDBPyConnection,
-    items: Sequence[Path],
-    interactions: Sequence[Path],
+    items: Sequence[Given],
+    interactions: Sequence[Given],
     config: ImportConfig,
 ) -> ImportedTables:
     """Read a user's files into the tables items, users and interactions.
@@ -204,8 +204,8 @@ def read_tables(
 
 def _read_tables(
     cursor: duckdb.DuckDBPyConnection,
-    item_paths: Sequence[Path],
-    interaction_paths: Sequence[Path],
+    item_paths: Sequence[Given],
+    interaction_paths: Sequence[Given],
     config: ImportConfig,
 ) -> ImportedTables:
     """Read, judge and merge, on a connection of our own."""
@@ -239,14 +239,6 @@ def _read_tables(
     _check_duplicates(report, config)
     notes = notes_on(report, item_files, interaction_files, config)
     return ImportedTables(**tables, report=report.model_copy(update={"notes": notes}))
-
-
-def read_files(
-    paths: Sequence[Path], roles: Sequence[str], required: Sequence[str], config: ImportConfig
-) -> list[RawTable]:
-    """Read each file's columns as text."""
-    columns = {role: str(getattr(config, role)) for role in roles}
-    return [read_file(path, columns, required, config.encoding) for path in paths]
 
 
 def check_renamed(

@@ -62,11 +62,11 @@ def tables_of(items, events):
 
 def found(items, events, **config):
     """Return {(kind, frozenset of item numbers)} of a world."""
-    with duckdb.connect() as connection:
-        for name, table in tables_of(items, events).items():
-            connection.register("given", table)
-            connection.execute(f"create table {name} as select * from given")
-        table = twins(connection, "books", "films", TwinConfig(**config))
+    connection = duckdb.default_connection()  # opening one for every example would take most of the time
+    for name, table in tables_of(items, events).items():
+        connection.register("given", table)
+        connection.execute(f"create or replace table {name} as select * from given")
+    table = twins(connection, "books", "films", TwinConfig(**config))
     assert table.schema == TWINS
     groups = defaultdict(set)
     for row in table.to_pylist():
