@@ -224,7 +224,8 @@ class Bundle:
         held = self.profiles.item_entities[self.target].tocsc()
         entities = self.profiles.entities
         rows_of: dict[str, npt.NDArray[np.int64]] = {}
-        for column in np.flatnonzero(np.isin(entities.kinds, SHELVES) & (np.diff(held.indptr) > 0)):
+        is_shelf = np.isin(entities.kinds, SHELVES) & (np.diff(held.indptr) > 0)
+        for column in np.flatnonzero(is_shelf).tolist():
             rows = held.indices[held.indptr[column] : held.indptr[column + 1]].astype(np.int64)
             name = entities.titles[column].casefold()
             rows_of[name] = np.union1d(rows, rows_of.get(name, rows))

@@ -7,12 +7,14 @@ section 3.2.2); the encoder cuts it at its own number of tokens.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import csr_array
 
+from alias_tables.schema import CUSTOM_ID_BASE, PAGE_ID_BASE
 from mekb.errors import ConfigError
 from mekb.one_hop import OneHop
 from mekb.scoring import ScoringConfig, interest_weights, inverse_user_frequency
@@ -60,6 +62,32 @@ class EntityTable:
         if not config.use_idf:
             return np.ones(len(self.titles))
         return inverse_user_frequency(self.n_all, self.n_users)
+
+    @cached_property
+    def row_of(self) -> dict[int, int]:
+        """Entity id -> row."""
+        return {entity_id: row for row, entity_id in enumerate(self.entity_ids.tolist())}
+
+    @cached_property
+    def rows_by_name(self) -> dict[str | tuple[str, str], int]:
+        """QID -> row, and (sort, title) -> row, the first of a title; sorts are "own", "page" and "numbered page"."""
+        row_of: dict[str | tuple[str, str], int] = {}
+        pairs = zip(self.entity_ids.tolist(), self.titles, strict=True)
+        for row, (entity_id, title) in enumerate(pairs):
+            if entity_id >= CUSTOM_ID_BASE:
+                row_of.setdefault(("own", title), row)
+            elif entity_id >= PAGE_ID_BASE:
+                row_of.setdefault(("page", title), row)
+            else:
+                row_of[f"Q{entity_id}"] = row
+                row_of.setdefault(("numbered page", title), row)
+        return row_of
+
+    @cached_property
+    def taste_factors(self) -> npt.NDArray[np.float64]:
+        """What puts `TASTE_WEIGHTS` in place of each entity's own multiplier."""
+        kinds = np.array([TASTE_WEIGHTS[kind] for kind in self.kinds])
+        return np.asarray(kinds / np.where(self.multipliers > 0, self.multipliers, 1))
 
     def to_arrow(self) -> pa.Table:
         """Return the table as stored in a bundle."""
@@ -157,14 +185,10 @@ class ProfileScorer:
 
     def interests_of(self, weights: csr_array) -> csr_array:
         """Return rows of weights with `TASTE_WEIGHTS` in place of the kinds' multipliers; not normalised."""
-        kinds = [TASTE_WEIGHTS[kind] for kind in self.entities.kinds]
-        factors = np.array(kinds) / np.where(
-            self.entities.multipliers > 0, self.entities.multipliers, 1
-        )
         interests = self._read(
             weights
         ).copy()  # else taking zeros out would move the indices of both
-        interests.data = interests.data * factors[interests.indices]
+        interests.data = interests.data * self.entities.taste_factors[interests.indices]
         interests.eliminate_zeros()
         return interests
 

@@ -1,6 +1,7 @@
 """Recommendations: what a person is asked by, and the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from mekb.errors import UnknownError
 from mekb.graph import UserGraph
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
     from mekb.bundle import Bundle
-    from mekb.query import Answer
+    from mekb.query import Answer, Wanted
 
 
 def recommend(
@@ -23,9 +26,11 @@ def recommend(
     store: StoreLike | None = None,
     history: Sequence[str] = (),
     interests: Sequence[str] = (),
+    text: str | None = None,
     profile: UserGraph | str | Path | None = None,
     k: int = 10,
     explain: bool = True,
+    wanted: "Wanted | None" = None,
 ) -> "Answer":
     """Recommend items of the target domain to a user who may be wholly new.
 
@@ -36,16 +41,25 @@ def recommend(
         store: The store that knows the user.
         history: Items as "ITEM" or "DOMAIN:ITEM".
         interests: QIDs, titles or names of entities; used alone, not together with a history.
+        text: Words of their own; the entities it mentions are the interests.
         profile: A MeKB, or a file one was exported to, here or by another service; its weights are kept.
         k: How many items, at least 1.
         explain: Work out which interests carried each item.
+        wanted: Items to block, categories to keep to, whether to show again what was seen.
 
     Raises:
         UnknownError: nothing to go by was given, or something given is not known.
         SourceError: the profile's file is malformed.
     """
     from mekb.bundle import Bundle
-    from mekb.query import answer, history_of, weights_of_graph, weights_of_interests
+    from mekb.given import (
+        history_of,
+        items_of_graph,
+        weights_of_graph,
+        weights_of_interests,
+        weights_of_text,
+    )
+    from mekb.query import ANYTHING_NEW, answer
 
     if k < 1:
         raise UnknownError(f"k is {k}; ask for 1 item at least")
@@ -53,43 +67,46 @@ def recommend(
         user is not None and profile is None,
         bool(history),
         bool(interests),
+        text is not None,
         profile is not None,
     ]
     if sum(ways) != 1 or (profile is not None and store is not None):
         raise UnknownError(
-            "give one of: a user (with the store), a history, interests, or a profile"
+            "give one of: a user (with the store), a history, interests, a text, or a profile"
         )
     opened_bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    known: Mapping[str, csr_array] = {}
     if interests:
         weights, notes = weights_of_interests(opened_bundle, interests)
-        return answer(opened_bundle, weights, k=k, explain=explain, notes=notes)
-    if profile is not None:
+    elif text is not None:
+        weights, notes = weights_of_text(opened_bundle, text)
+    elif profile is not None:
         graph = profile if isinstance(profile, UserGraph) else read_profile(profile, user=user)
-        return _answer_to_profile(opened_bundle, graph, k=k, explain=explain)
-    pairs = (
-        _user_items(user, store)
-        if user is not None
-        else [_domain_and_item(opened_bundle, i) for i in history]
+        weights, notes = weights_of_graph(opened_bundle, graph)
+        known = items_of_graph(opened_bundle, graph)
+    elif user is not None:
+        weights, notes, known = _known_to_a_store(opened_bundle, user, store)
+    else:
+        known = history_of(
+            opened_bundle, [_domain_and_item(opened_bundle, item) for item in history]
+        )
+        weights, notes = opened_bundle.profiles.weights(known), []
+    found = answer(
+        opened_bundle,
+        weights,
+        history=known,
+        k=k,
+        explain=explain,
+        wanted=wanted or ANYTHING_NEW,
     )
-    known = history_of(
-        opened_bundle, [pair for pair in pairs if pair[0] is None or pair[0] in opened_bundle.items]
-    )
-    weights, notes = opened_bundle.profiles.weights(known), []
-    if user is not None and store is not None and profile_edits(store, user):
-        weights, notes = weights_of_graph(opened_bundle, user_graph(store, user))
-        notes = ["the profile was edited by its owner", *notes]
-    return answer(opened_bundle, weights, history=known, k=k, explain=explain, notes=notes)
+    return replace(found, notes=tuple(notes))
 
 
-def _answer_to_profile(bundle: "Bundle", graph: UserGraph, *, k: int, explain: bool) -> "Answer":
-    from mekb.query import answer, items_of_graph, weights_of_graph
-
-    weights, notes = weights_of_graph(bundle, graph)
-    known = items_of_graph(bundle, graph)
-    return answer(bundle, weights, history=known, k=k, explain=explain, notes=notes)
-
-
-def _user_items(user: str, store: StoreLike | None) -> list[tuple[str | None, str]]:
+def _known_to_a_store(
+    bundle: "Bundle", user: str, store: StoreLike | None
+) -> "tuple[csr_array, list[str], Mapping[str, csr_array]]":
+    """Return a user's weights, notes on them, and their history."""
+    from mekb.given import history_of, weights_of_graph
     from mekb.interests import liked_items
 
     if store is None:
@@ -97,7 +114,12 @@ def _user_items(user: str, store: StoreLike | None) -> list[tuple[str | None, st
             f"user '{user}' is asked for without a store; give the store that knows them"
         )
     with opened(store) as source:
-        return list(liked_items(source, user))
+        pairs = [pair for pair in liked_items(source, user) if pair[0] in bundle.items]
+        known = history_of(bundle, pairs)
+        if not profile_edits(source, user):
+            return bundle.profiles.weights(known), [], known
+        weights, notes = weights_of_graph(bundle, user_graph(source, user))
+    return weights, ["the profile was edited by its owner", *notes], known
 
 
 def _domain_and_item(bundle: "Bundle", text: str) -> tuple[str | None, str]:

@@ -125,6 +125,9 @@ def recommend(
     interests: Annotated[
         str | None, typer.Option("--interests", help="QIDs, titles or names, by commas.")
     ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="Words of their own; what they mention counts.")
+    ] = None,
     profile: Annotated[
         Path | None,
         typer.Option(
@@ -135,14 +138,24 @@ def recommend(
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
     explain: Annotated[bool, typer.Option(help="Say which interests carried each item.")] = True,
+    block: Annotated[
+        Path | None,
+        typer.Option("--block", help="A file of items never to show, one a line; - for stdin."),
+    ] = None,
+    category: Annotated[
+        str | None,
+        typer.Option("--category", help="Only items of these categories or brands, by commas."),
+    ] = None,
+    seen: Annotated[bool, typer.Option("--seen", help="Show what was seen again.")] = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
-    """Recommend to a user who may be wholly new: by id, by history, by interests, or by a profile they bring.
+    """Recommend to a user who may be wholly new: by id, history, interests, words, or a profile they bring.
 
     Example: mekb recommend bundle --interests "Q42, Hayao Miyazaki, jazz"
     """
     from mekb import api
     from mekb.cli.output import note, print_json, print_line, print_rows
+    from mekb.query import Wanted
 
     found = api.recommend(
         bundle,
@@ -150,9 +163,15 @@ def recommend(
         store=store,
         history=_lines(history) if history else [],
         interests=words(interests) if interests else [],
+        text=text,
         profile=profile,
         k=k,
         explain=explain,
+        wanted=Wanted(
+            blocked=frozenset(_lines(block) if block else ()),
+            categories=frozenset(words(category) if category else ()),
+            seen=seen,
+        ),
     )
     for line in found.notes:
         note(line)

@@ -358,7 +358,7 @@ def test_an_ambiguous_item_of_a_history_is_not_guessed(project):
     """One id in two domains: named with both, and taken where the domain is given."""
     from mekb.api import open_bundle
     from mekb.errors import UnknownError
-    from mekb.query import history_of
+    from mekb.given import history_of
 
     opened = open_bundle(project.bundle)
     names = opened.items["books"].names

@@ -7,7 +7,7 @@ import pytest
 from mekb import api
 from mekb.errors import SourceError, UnknownError
 from mekb.graph import Evidence, Interest, UserGraph
-from mekb.query import items_of_graph, weights_of_graph
+from mekb.given import items_of_graph, weights_of_graph
 
 # rdflib 7.6 parses JSON-LD through a class it calls deprecated itself.
 pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")

@@ -12,7 +12,8 @@ from mekb.errors import UnknownError
 from mekb.explain import MAX_INTERESTS, MIN_CONTRIBUTION
 from mekb.interests import liked_items
 from mekb.profile import SEPARATOR, TASTE_WEIGHTS
-from mekb.query import answer, history_of, weights_of_interests
+from mekb.given import history_of, weights_of_interests
+from mekb.query import answer
 from mekb.scoring import smoothed_frequency
 from mekb.store import Store
 from training.contract import UserBatch, empty_history
