@@ -116,7 +116,9 @@ def sniff(path: Path, head: str, wanted: Collection[str], separator: str | None 
     rows = _sample(head, best)
     first = rows[0]
     typed = [RECBOLE_FIELD.fullmatch(name) for name in first]
-    is_atomic = path.name.removesuffix(".gz").endswith(RECBOLE_ENDINGS)
+    is_atomic = separator in {None, "\t"} and path.name.removesuffix(".gz").endswith(
+        RECBOLE_ENDINGS
+    )
     if is_atomic and not all(typed):
         wrong = first[typed.index(None)]
         raise SourceError(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from mekb.errors import SourceError
 from mekb.sources.config import INTERACTION_COLUMNS, ITEM_COLUMNS, ImportConfig
 from mekb.sources.formats import Kind, RawTable, detect, open_file
 from mekb.sources.report import Rejected
@@ -76,10 +77,12 @@ def _preview(kind: str, file: SourceFile, config: ImportConfig, n_rows: int) -> 
         if kind == "items"
         else (INTERACTION_COLUMNS, ("user", "item"))
     )
-    detect(file.path)  # errors name the file, not its head
     with tempfile.TemporaryDirectory(prefix="mekb-") as folder:
         head = _head(file.path, Path(folder))
-        raw = read_files([replace(file, path=head)], roles, required, config)[0]
+        try:
+            raw = read_files([replace(file, path=head)], roles, required, config)[0]
+        except SourceError as error:
+            raise SourceError(str(error).replace(str(head), str(file.path))) from error
     names = {role: str(getattr(config, role)) for role in roles}
     columns = {
         **(file.columns or names),
