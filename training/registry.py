@@ -13,6 +13,11 @@ from training.contract import Recommender
 from training.errors import ConfigError
 
 MODELS: Mapping[str, tuple[str, str]] = {
+    "cat_art": ("training.baselines.cat_art", "CatArt"),
+    "sitn": ("training.baselines.sitn", "Sitn"),
+    "dcdcsr": ("training.baselines.dcdcsr", "Dcdcsr"),
+    "sscdr": ("training.baselines.sscdr", "Sscdr"),
+    "emcdr": ("training.baselines.emcdr", "Emcdr"),
     "item_knn": ("training.baselines.item_knn", "ItemKnn"),
     "cmf": ("training.baselines.cmf", "Cmf"),
     "bpr_mf": ("training.baselines.bpr_mf", "BprMf"),

@@ -158,6 +158,28 @@ def settings(tiny_bert: Path) -> Callable[[str], dict[str, object]]:
             "mlp_dropout": 0.0,
         },
         "frozen_text": {"encoder": str(tiny_bert)},
+        "cat_art": {
+            "embedding_size": 16,
+            "epochs": 20,
+            "batch_size": 64,
+            "learning_rate": 4e-2,
+            "autoencoder_epochs": 30,
+            "autoencoder_batch_size": 32,
+            "autoencoder_learning_rate": 5e-3,
+            "transfer_epochs": 10,
+            "transfer_batch_size": 64,
+            "transfer_learning_rate": 5e-3,
+        },
+        "sitn": {
+            "embedding_size": 16,
+            "n_heads": 2,
+            "hidden_size": 32,
+            "n_clusters": (3, 6),
+            "use_positions": False,  # the world has no order
+            "batch_size": 32,
+            "epochs": 20,
+            "learning_rate": 1e-2,
+        },
     }
     return lambda name: quick.get(name, {})
 

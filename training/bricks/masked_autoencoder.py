@@ -85,7 +85,7 @@ class MaskedAutoencoder(nn.Module):
 
     def decode(self, whole: Float[Tensor, "users dim"]) -> Float[Tensor, "users domains dim"]:
         """Return the vectors of all domains, rebuilt."""
-        rebuilt: Tensor = self.decoder(whole).unflatten(1, (self.n_domains, self.dim))
+        rebuilt: Tensor = self.decoder(whole).view(-1, self.n_domains, self.dim)
         return rebuilt
 
 

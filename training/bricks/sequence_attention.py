@@ -7,6 +7,8 @@ Query, key and value alike make self-attention, an item as the query target atte
 weight. Attention over nothing is 0, not the bias of the output projection: a user who did nothing adds nothing.
 """
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -52,7 +54,16 @@ class MultiHeadAttention(nn.Module):
     def _heads(
         self, columns: Float[Tensor, "batch places dim"]
     ) -> Float[Tensor, "batch heads places part"]:
-        return columns.unflatten(2, (self.n_heads, -1)).transpose(1, 2)
+        n_rows, n_places, dim = columns.shape
+        parts = columns.view(n_rows, n_places, self.n_heads, dim // self.n_heads)
+        return parts.transpose(1, 2)
+
+
+class EncodedPlaces(NamedTuple):
+    """What an encoder makes of sequences."""
+
+    vectors: Float[Tensor, "batch places dim"]
+    mask: Bool[Tensor, "batch places"]
 
 
 class SequenceEncoder(nn.Module):
@@ -64,6 +75,7 @@ class SequenceEncoder(nn.Module):
 
     def __init__(self, dim: int, n_heads: int, n_positions: int = 0, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dim = dim
         self.attention = MultiHeadAttention(dim, n_heads, dropout)
         self.positions = nn.Embedding(n_positions, dim) if n_positions else None
         if self.positions is not None:

@@ -1,0 +1,192 @@
+"""SITN: encoders of two domains' sequences, taught by contrast what stays the same, predict clicks.
+
+    stage 1   L = L_i2i + sum over interest spaces of L_i2c           eqs. 2-7, `bricks.interest_clusters`
+    stage 2   y(u, v) = sigmoid(MLP(u^s, u^t, v))                     eqs. 8-9, `bricks.click_prediction`
+
+Stage 1 sees users with a sequence in both domains; a user's instance p is the mean of the self-attended places,
+L_i2i = InfoNCE(p^s, p^t) + InfoNCE(p^t, p^s) within the batch. Stage 2 goes on from its encoders and item vectors.
+Sun et al., Self-Supervised Interest Transfer Network via Prototypical Contrastive Learning, AAAI 2023.
+
+Its authors published neither code nor settings. Decided here: means over the batch where the paper has sums (with
+Adam the same, but for the balance with weight decay); 10 epochs of stage 1; temperature 0.1 on unit vectors
+(`normalise`; without, the printed dot products); clusters 32, 64, 128 and 256 as in its figure 3 and 2 views as in
+its figure 2; a learned vector a place, counted from the newest; 4 negatives a click, uniform among what the user has
+not liked. Items are known by id alone (the paper adds title, brand, category and the user's id, which says nothing
+of a newcomer). Several source domains are one sequence. What an example sees: `bricks.click_examples`.
+
+A newcomer's target sequence is empty: u^t is then 0, and `empty_target_share` of the examples are shown so, whatever
+the user did, so that stage 2 learns to judge by the source alone. Without any history a user cannot be judged: NaN.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import nn
+from typing_extensions import override
+
+from training.bricks.click_examples import ClickExamples, ExampleSettings
+from training.bricks.click_prediction import ClickPredictor, ClickStage
+from training.bricks.domain_contrast import ContrastStage, DomainContrast, SequencePair
+from training.bricks.interest_clusters import ClusterSettings
+from training.bricks.sequence_attention import SequenceEncoder
+from training.bricks.sequences import ItemSequences, Windows, item_sequences, merged
+from training.config import ModelConfig
+from training.contract import FitContext, Need, UserBatch
+from training.dataset import Dataset, Events, History
+from training.errors import DatasetError
+from training.gradient_model import GradientConfig, GradientModel, Phase, Shape, TensorEpoch
+from training.loop import Epoch
+
+PAIRS_AT_ONCE = 1 << 20
+"""Users x items x places of one call of the predictor: some hundred MiB at 64 dimensions."""
+
+
+class SitnConfig(GradientConfig):
+    """Settings; those of the loop are of stage 2."""
+
+    embedding_size: PositiveInt = 64
+    n_heads: PositiveInt = 4
+    hidden_size: PositiveInt = 64
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    max_length: PositiveInt = 100
+    """Longer sequences are cut to their newest items (the paper's)."""
+    use_positions: bool = True
+    contrast_epochs: PositiveInt = 10
+    """Of stage 1; without both contrasts there is none."""
+    temperature: PositiveFloat = 0.1
+    n_clusters: tuple[PositiveInt, ...] = Field(default=(32, 64, 128, 256), min_length=1)
+    """One interest space each; "without multi-granularity" is one of them alone."""
+    n_views: PositiveInt = 2
+    """1 is "without multi-view"."""
+    normalise: bool = True
+    instance_contrast: bool = True
+    """False is "w/o L_i2i"."""
+    cluster_contrast: bool = True
+    """False is "w/o L_i2c"."""
+    n_negatives: PositiveInt = 4
+    empty_target_share: float = Field(default=0.5, ge=0, le=1)
+
+
+class SitnModule(nn.Module):
+    """The encoders, their contrast and the predictor."""
+
+    def __init__(self, shape: Shape, settings: SitnConfig) -> None:
+        super().__init__()
+        dim, heads, dropout = settings.embedding_size, settings.n_heads, settings.dropout
+        n_places = settings.max_length if settings.use_positions else 0
+        self.pair = SequencePair(
+            sum(shape.n_items[domain] for domain in shape.sources),
+            shape.n_target_items,
+            (
+                SequenceEncoder(dim, heads, n_places, dropout),
+                SequenceEncoder(dim, heads, n_places, dropout),
+            ),
+        )
+        temperature, normalise = settings.temperature, settings.normalise
+        spaces = [
+            ClusterSettings(dim, n, settings.n_views, temperature, normalise)
+            for n in settings.n_clusters
+            if settings.cluster_contrast
+        ]
+        self.contrast = DomainContrast(
+            spaces,
+            instances=settings.instance_contrast,
+            temperature=temperature,
+            normalise=normalise,
+        )
+        self.predictor = ClickPredictor(dim, heads, settings.hidden_size, dropout)
+
+
+class Sitn(GradientModel[SitnModule]):
+    """Prototypical contrast across domains, then click prediction; it ranks by the chance of a click."""
+
+    name: ClassVar[str] = "sitn"
+    paper: ClassVar[str] = (
+        "Sun et al.: Self-Supervised Interest Transfer Network via Prototypical Contrastive Learning for"
+        " Recommendation, AAAI 2023"
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.HISTORY})
+    config_type: ClassVar[type[ModelConfig]] = SitnConfig
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        assert isinstance(config, SitnConfig)
+        self.settings = config
+
+    @override
+    def build(self, shape: Shape) -> SitnModule:
+        """Return a module for the items of all domains; users are known by their sequences alone."""
+        if not shape.sources:
+            raise DatasetError(f"{self.name} needs a source domain beside target {shape.target!r}")
+        return SitnModule(shape, self.settings)
+
+    @override
+    def phases(self, data: Dataset, context: FitContext) -> Iterator[Phase]:
+        """Contrast the domains, then predict clicks from the encoders it leaves."""
+        settings = self.settings
+        source, target = self._sequences(data.interactions, data.events)
+        if settings.instance_contrast or settings.cluster_contrast:
+            both = np.flatnonzero((source.lengths > 0) & (target.lengths > 0))
+            if not len(both):
+                raise DatasetError(f"{self.name} needs users with a history in both domains")
+            windows = [one.of_users(both, settings.max_length) for one in (source, target)]
+            tensors = (*windows[0], *windows[1])
+
+            def instances(rng: np.random.Generator) -> Epoch:
+                order = rng.permutation(len(both))
+                shuffled = tuple(one[torch.from_numpy(order)] for one in tensors)
+                return TensorEpoch(shuffled, data.user_ids[both[order]], settings.batch_size)
+
+            first = settings.model_copy(update={"epochs": settings.contrast_epochs})
+            stage = ContrastStage(self.module.pair, self.module.contrast)
+            yield Phase("contrast", stage, instances, first)
+        kinds = ExampleSettings(
+            settings.batch_size,
+            settings.max_length,
+            settings.n_negatives,
+            settings.empty_target_share,
+        )
+        examples = ClickExamples(source, target, len(data.target_items), data.user_ids, kinds)
+        clicks = ClickStage(self.module.pair, self.module.predictor)
+        yield Phase("clicks", clicks, examples.epoch, settings, lambda: self.ranking(data))
+
+    def _sequences(
+        self, history: History, events: Mapping[str, Events] | None
+    ) -> tuple[ItemSequences, ItemSequences]:
+        """Return the sequences of the source domains as one, and of the target."""
+        assert self.shape is not None
+        known = {} if events is None else events
+        each = {one: item_sequences(history[one], known.get(one)) for one in self.shape.n_items}
+        sizes = [self.shape.n_items[one] for one in self.shape.sources]
+        return merged([each[one] for one in self.shape.sources], sizes), each[self.shape.target]
+
+    @override
+    def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
+        """Return the chance that each user clicks each item."""
+        table = self.module.pair.target_items.weight
+        source, target = self._sequences(users.history, users.events)
+        rows = np.flatnonzero(source.lengths + target.lengths)
+        found = np.full((len(users), len(table)), np.nan, dtype=np.float32)
+        places = min(
+            self.settings.max_length, int((source.lengths + target.lengths).max(initial=1))
+        )
+        n_items = max(1, PAIRS_AT_ONCE // places)
+        n_users = max(1, n_items // len(table))
+        for start in range(0, len(rows), n_users):
+            part = rows[start : start + n_users]
+            windows = [one.of_users(part, self.settings.max_length) for one in (source, target)]
+            with torch.inference_mode():
+                sides = self.module.pair(*(_to(one, table.device) for one in windows))
+                for first in range(0, len(table), n_items):
+                    items = table[first : first + n_items].expand(len(part), -1, -1)
+                    odds = self.module.predictor(items, *sides)
+                    found[part, first : first + n_items] = odds.sigmoid().cpu().numpy()
+        return found
+
+
+def _to(windows: Windows, device: torch.device) -> Windows:
+    return Windows(windows.items.to(device), windows.mask.to(device))
