@@ -105,8 +105,8 @@ class Phase:
     config: LoopConfig
     validate: Callable[[], Mapping[str, float]] | None = None
     """Metrics after an epoch, the deciding one (greater is better) first; None keeps the last epoch."""
-    frozen: Sequence[nn.Module] = ()
-    """Parts of `module` that take no gradient in this phase and stay in evaluation mode."""
+    frozen: Sequence[nn.Module | nn.Parameter] = ()
+    """Parts of `module` that take no gradient in this phase; modules stay in evaluation mode."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class GradientModel(Recommender, Generic[ModuleT]):
         self.module.requires_grad_(requires_grad=True).eval()
         phase.module.requires_grad_(requires_grad=True)
         for part in phase.frozen:
-            part.requires_grad_(requires_grad=False)
+            part.requires_grad_(False)  # noqa: FBT003  (torch's own signature)
         folder = None if context.folder is None else context.folder / phase.name
         identity = hashlib.sha256(
             f"{phase.name} {self.config.model_dump_json()} {fingerprint(data)}".encode()
@@ -283,7 +283,8 @@ class _PhaseTask:
     def batches(self, epoch: int) -> Epoch:
         """Return the batches of an epoch; the loop has just switched the module to training."""
         for part in self._phase.frozen:
-            part.eval()
+            if isinstance(part, nn.Module):
+                part.eval()
         return self._phase.batches(np.random.default_rng([*self._seed, epoch]))
 
     def validate(self) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ from training.contract import Recommender
 from training.errors import ConfigError
 
 MODELS: Mapping[str, tuple[str, str]] = {
+    "diagae": ("training.baselines.diagae", "Diagae"),
     "cat_art": ("training.baselines.cat_art", "CatArt"),
     "sitn": ("training.baselines.sitn", "Sitn"),
     "dcdcsr": ("training.baselines.dcdcsr", "Dcdcsr"),

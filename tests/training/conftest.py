@@ -143,6 +143,10 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bert(tmp_path_factory.mktemp("bert"), words + letters)
 
 
+FACTORS = {"embedding_size": 16, "epochs": 20, "batch_size": 32, "learning_rate": 2e-2}
+MAPPED = {**FACTORS, "mapping_epochs": 20, "mapping_learning_rate": 1e-2}
+
+
 @pytest.fixture
 def settings(tiny_bert: Path) -> Callable[[str], dict[str, object]]:
     """Return small settings for each model of the registry."""
@@ -158,6 +162,8 @@ def settings(tiny_bert: Path) -> Callable[[str], dict[str, object]]:
             "mlp_dropout": 0.0,
         },
         "frozen_text": {"encoder": str(tiny_bert)},
+        **dict.fromkeys(("bpr_mf", "cmf"), FACTORS),
+        **dict.fromkeys(("emcdr", "sscdr", "dcdcsr"), MAPPED),
         "cat_art": {
             "embedding_size": 16,
             "epochs": 20,

@@ -1,0 +1,141 @@
+"""Embedding and mapping: factors of the sources, factors of the target, and a map between their users.
+
+In: a data set with users of both. Three phases: the source's factors, the target's factors, then the map f
+with both frozen, learned on the users who have positives in both. A user with target rows has the vector the
+target gave them; a newcomer with source rows has f of their source vector; anybody else cannot be judged.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from pydantic import PositiveFloat, PositiveInt
+from torch import nn
+from typing_extensions import override
+
+from training.bricks.bpr import RankingLoss
+from training.bricks.matrix_factorisation import FactorConfig, Factors, factor_phase
+from training.config import ModelConfig
+from training.contract import FitContext, Need, UserBatch, VectorRecommender
+from training.dataset import Dataset
+from training.errors import DatasetError
+from training.gradient_model import GradientModel, Phase, Shape, TensorEpoch
+from training.loop import Epoch, LoopConfig
+
+
+class MappingConfig(FactorConfig):
+    """Settings of the two factorisations, which run a fixed number of epochs, and of the map."""
+
+    loss: RankingLoss = RankingLoss.BPR
+    mapping_hidden: int = 128
+    """Width of the map's hidden layer; 0 makes the map linear."""
+    mapping_epochs: PositiveInt = 100
+    mapping_batch_size: PositiveInt = 128
+    mapping_learning_rate: PositiveFloat = 1e-3
+    map_everyone: bool = False
+    """Whether users with target rows get the map of their source vector too, as public code does."""
+
+    def of_factors(self) -> "MappingConfig":
+        """Return the settings of the loop over a factorisation: nobody can be ranked for yet."""
+        return self.model_copy(update={"patience": None})
+
+    def of_map(self) -> LoopConfig:
+        """Return the settings of the loop over the map."""
+        return self.model_copy(
+            update={
+                "epochs": self.mapping_epochs,
+                "batch_size": self.mapping_batch_size,
+                "learning_rate": self.mapping_learning_rate,
+            }
+        )
+
+
+class Spaces(nn.Module):
+    """The factors of both sides, and the map from the source's users to the target's."""
+
+    def __init__(self, source: Factors, target: Factors, config: MappingConfig) -> None:
+        super().__init__()
+        self.source, self.target = source, target
+        self.mapping = mapping(config.embedding_size, config.mapping_hidden)
+
+
+def mapping(size: int, hidden: int) -> nn.Module:
+    """Return a linear map of `size` numbers, or one with a hidden layer of tanh."""
+    if not hidden:
+        return nn.Linear(size, size)
+    return nn.Sequential(nn.Linear(size, hidden), nn.Tanh(), nn.Linear(hidden, size))
+
+
+class EmbeddingMapping(GradientModel[Spaces], VectorRecommender):
+    """The frame; a model says how the map is learned, and may say what the factors are."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.KNOWN_USER, Need.HISTORY})
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        assert isinstance(config, MappingConfig)
+        self.mapping_settings = config
+
+    def factors(self, n_users: int, n_items: int) -> Factors:
+        """Return the factors of one side."""
+        return Factors(n_users, n_items, self.mapping_settings)
+
+    @abstractmethod
+    def map_phases(self, data: Dataset, shared: Int64[np.ndarray, " shared"]) -> Iterator[Phase]:
+        """Yield what follows the factorisations; `shared` are the rows of users with both."""
+
+    def source_vectors(self, users: UserBatch) -> Float32[np.ndarray, "users dim"]:
+        """Return vectors in the source's space; NaN for users without source rows in training."""
+        return self.module.source.user_vectors(self.known_rows(users))
+
+    @override
+    def build(self, shape: Shape) -> Spaces:
+        n_source = sum(shape.n_items[domain] for domain in shape.sources)
+        source = self.factors(shape.n_users, n_source)
+        target = self.factors(shape.n_users, shape.n_target_items)
+        return Spaces(source, target, self.mapping_settings)
+
+    @override
+    def phases(self, data: Dataset, context: FitContext) -> Iterator[Phase]:
+        if not data.sources:
+            raise DatasetError(f"{self.name} needs a source domain beside target {data.target!r}")
+        module, config = self.module, self.mapping_settings.of_factors()
+        yield factor_phase("source", module.source, data, tuple(sorted(data.sources)), config)
+        yield factor_phase("target", module.target, data, (data.target,), config)
+        shared = np.flatnonzero(module.source.is_trained() & module.target.is_trained())
+        if not len(shared):
+            raise DatasetError(f"{self.name} learns from users of both sides, and there are none")
+        yield from self.map_phases(data, shared)
+
+    @override
+    def item_vectors(self) -> Float32[np.ndarray, "items dim"]:
+        """Return q of the target's items."""
+        found: np.ndarray = self.module.target.items.detach().cpu().numpy()
+        return found
+
+    @override
+    def user_vectors(self, users: UserBatch) -> Float32[np.ndarray, "users dim"]:
+        """Return the target's vector of users who have one, else the map of the source's; else NaN."""
+        own = self.module.target.user_vectors(self.known_rows(users))
+        mapped = self.mapped(self.source_vectors(users))
+        if self.mapping_settings.map_everyone:
+            return np.where(np.isnan(mapped), own, mapped)
+        return np.where(np.isnan(own), mapped, own)
+
+    def mapped(self, vectors: Float32[np.ndarray, "users dim"]) -> Float32[np.ndarray, "users dim"]:
+        """Return f of each vector; NaN stays NaN."""
+        with torch.no_grad():
+            found = self.module.mapping(torch.from_numpy(vectors).to(self.device))
+        values: np.ndarray = found.cpu().numpy()
+        return values
+
+
+def shuffled_rows(
+    data: Dataset, rows: Int64[np.ndarray, " shared"], batch_size: int, rng: np.random.Generator
+) -> Epoch:
+    """Return users in random order."""
+    order = rng.permutation(rows)
+    return TensorEpoch((torch.from_numpy(order),), data.user_ids[order], batch_size)
