@@ -4,7 +4,7 @@ The split is made here, before anything is counted, so that the idf of the profi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,11 @@ order by held.entity_id
 """
 
 
+NO_ENTITIES_SQL = """
+select cast(0 as uinteger) as entity_id, '' as title, '' as kind, cast(1 as double) as multiplier where false
+"""
+
+
 @dataclass(frozen=True)
 class World:
     """Everything a store knows about items and users, as matrices; no split yet."""
@@ -53,7 +58,7 @@ class World:
     """Domain -> (items, entities)."""
     events: Mapping[str, Events] | None = None
     """Domain -> its interactions one by one, positive or not."""
-    neighbours: NeighbourConfig = NeighbourConfig()
+    neighbours: NeighbourConfig = field(default_factory=NeighbourConfig)
     """Whether profiles hold what is inferred from interests (`mekb.neighbours.with_neighbours`)."""
     factors: pa.Table | None = None
     """How much of an interest passes to each neighbour (`mekb.relations`), where they do."""
@@ -68,14 +73,20 @@ class SplitWorld:
     profiles: ProfileScorer
 
 
-def load_world(store: Store, domains: tuple[str, ...]) -> World:
+def load_world(store: Store, domains: tuple[str, ...], *, linked: bool = True) -> World:
     """Read the named domains of a store, in that order.
+
+    Args:
+        store: The store.
+        domains: Names.
+        linked: Whether entities are read; a split needs none.
 
     Raises:
         UnknownError: a table or a domain is not there.
     """
     store.require("items", "users", "interactions", hint="import your data with 'mekb data import'")
-    store.require("item_entities", hint="link the items with 'mekb link'")
+    if linked:
+        store.require("item_entities", hint="link the items with 'mekb link'")
     found = [
         row[0] for row in store.connection.execute("select distinct domain from items").fetchall()
     ]
@@ -85,14 +96,19 @@ def load_world(store: Store, domains: tuple[str, ...]) -> World:
                 f"no domain '{domain}' in {store.path}; it holds {', '.join(sorted(found))}"
             )
     users = store.read("users")
-    entities = store.query(ENTITY_ROWS_SQL)
+    entities = store.query(ENTITY_ROWS_SQL if linked else NO_ENTITIES_SQL)
     entity_ids = entities["entity_id"].to_numpy()
     items = {domain: _items_of(store, domain) for domain in domains}
     return World(
         user_ids=users["user_id"].to_numpy(),
         user_names=users["external_id"].to_pylist(),
         catalogues={
-            domain: Catalogue(domain, table["item_id"].to_numpy(), table["title"].to_pylist())
+            domain: Catalogue(
+                domain,
+                table["item_id"].to_numpy(),
+                table["title"].to_pylist(),
+                table["written"].to_pylist(),
+            )
             for domain, table in items.items()
         },
         item_names={domain: table["external_id"].to_pylist() for domain, table in items.items()},
@@ -112,6 +128,8 @@ def load_world(store: Store, domains: tuple[str, ...]) -> World:
         ),
         item_entities={
             domain: _pairs(store, HOLDS_SQL, domain, table["item_id"].to_numpy(), entity_ids)
+            if linked
+            else csr_array((table.num_rows, 0), dtype=np.float32)
             for domain, table in items.items()
         },
         events={
@@ -120,6 +138,15 @@ def load_world(store: Store, domains: tuple[str, ...]) -> World:
         },
     )
 
+
+ITEMS_SQL = """
+select
+    item_id, external_id, title,
+    concat_ws('. ', title, brand, nullif(text, ''), nullif(array_to_string(categories, ', '), '')) as written
+from items
+where domain = $domain
+order by item_id
+"""
 
 LIKED_SQL = """
 select interactions.user_id as row_id, interactions.item_id as column_id
@@ -144,10 +171,7 @@ where items.domain = $domain
 
 
 def _items_of(store: Store, domain: str) -> pa.Table:
-    return store.query(
-        "select item_id, external_id, title from items where domain = $domain order by item_id",
-        {"domain": domain},
-    )
+    return store.query(ITEMS_SQL, {"domain": domain})
 
 
 def _pairs(

@@ -15,18 +15,22 @@ from scipy.sparse import csr_array
 
 from mekb.dataset import World, load_world, without_twins
 from mekb.store import Store
-from training.dataset import Catalogue, Events, keep_entries
+from training.dataset import Events, keep_entries
 from training.parts import core
 from training.split_config import SplitConfig
 
 
-def world_of(store: Store, sources: Sequence[str], target: str, split: SplitConfig) -> World:
-    """Read the domains of a route as the split's settings want them.
+def world_of(
+    store: Store, sources: Sequence[str], target: str, split: SplitConfig, *, linked: bool = True
+) -> World:
+    """Read the domains of a route as the split's settings want them, entities only where `linked`.
 
     Raises:
         UnknownError: a table or a domain is not there.
     """
-    world = without_twins(load_world(store, (*sources, target)), store, target, split)
+    world = without_twins(
+        load_world(store, (*sources, target), linked=linked), store, target, split
+    )
     return frequent(with_positives(world, split.positive_from), *split.least)
 
 
@@ -72,14 +76,7 @@ def only_items(world: World, items: dict[str, npt.NDArray[np.int64]]) -> World:
     """Return the world with only the given item rows of each domain, in that order."""
     return replace(
         world,
-        catalogues={
-            domain: Catalogue(
-                domain,
-                world.catalogues[domain].item_ids[rows],
-                [world.catalogues[domain].titles[row] for row in rows],
-            )
-            for domain, rows in items.items()
-        },
+        catalogues={domain: world.catalogues[domain].only(rows) for domain, rows in items.items()},
         item_names={
             domain: [world.item_names[domain][row] for row in rows]
             for domain, rows in items.items()

@@ -60,9 +60,23 @@ class Catalogue:
     domain: str
     item_ids: UInt32[np.ndarray, " items"]
     titles: Sequence[str]
+    texts: Sequence[str] | None = None
+    """What is written about each item, its title first; None where only titles are known."""
 
     def __len__(self) -> int:
         return len(self.item_ids)
+
+    @property
+    def written(self) -> Sequence[str]:
+        """All that is written about each item."""
+        return self.titles if self.texts is None else self.texts
+
+    def only(self, rows: Int64[np.ndarray, " kept"]) -> "Catalogue":
+        """Return the items of the given rows, in that order."""
+        texts = None if self.texts is None else [self.texts[row] for row in rows]
+        return Catalogue(
+            self.domain, self.item_ids[rows], [self.titles[row] for row in rows], texts
+        )
 
 
 @dataclass(frozen=True)

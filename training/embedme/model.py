@@ -19,12 +19,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float32
+from scipy.sparse import csr_array
 from torch import nn
 from typing_extensions import override
 
 from training.config import ModelConfig
 from training.contract import FitContext, FitReport, Need, UserBatch, VectorRecommender, not_fitted
-from training.dataset import Dataset, binary, rows_of
+from training.dataset import Dataset, binary, counts, rows_of
 from training.embedme.batch import PackedRows, ProfileTokenizer, pack
 from training.embedme.bert import (
     WEIGHTS_FILE,
@@ -41,6 +42,8 @@ from training.embedme.examples import (
     example_users,
     with_profile,
 )
+from training.embedme.item_text import ItemPlaces, ItemTextSettings, lend_text
+from training.embedme.pooler import FrozenPooler
 from training.embedme.prior import log_prior, newcomer_shares
 from training.embedme.selection import clear_gain, deciding_metrics
 from training.embedme.sentence_transformer import sentence_transformer_files
@@ -206,8 +209,8 @@ class EmbedMe(VectorRecommender):
             self._build(language_model, len(data.target_items))
         self.item_ids = data.target_items.item_ids
         n_liked = binary(data.interactions[data.target]).sum(axis=0)
-        self._set_prior(data)
         self.module.to(device)
+        self._set_prior(data, context)
         task = EmbedMeTask(self, data, context.seed)
         report = self._train(task, data, context)
         self.module.eval()
@@ -221,13 +224,33 @@ class EmbedMe(VectorRecommender):
             report.seconds, report.losses, report.validation, report.chosen_epoch, tuple(notes)
         )
 
-    def _set_prior(self, data: Dataset) -> None:
+    def _set_prior(self, data: Dataset, context: FitContext) -> None:
         strength, learned = self.settings.prior_strength, self.learned_taste
         if learned is None:
             self.module.log_prior.copy_(torch.from_numpy(log_prior(data, strength)))
             return
-        shares = torch.from_numpy(newcomer_shares(data, strength))
-        self.module.set_item_tastes(torch.from_numpy(learned.map.item_tastes), shares)
+        places = ItemPlaces(learned.map.item_tastes, newcomer_shares(data, strength))
+        if self.settings.item_text_likes:
+            places = self._with_item_text(places, data, context)
+        self.module.set_item_tastes(
+            torch.from_numpy(places.tastes), torch.from_numpy(places.shares)
+        )
+
+    def _with_item_text(self, places: ItemPlaces, data: Dataset, context: FitContext) -> ItemPlaces:
+        """Return the places of items with what their texts say."""
+        assert self._language_model is not None, "fit() has built it"
+        settings = self.settings
+        n_tokens = min(settings.item_tokens, settings.max_tokens)
+        tokenizer = ProfileTokenizer(self._language_model.tokenizer, n_tokens)
+        pooler = FrozenPooler(self.module, tokenizer, settings, context)
+        pooled = pooler.pool([text or "?" for text in data.target_items.written], "items")
+        n_likes = counts(csr_array(binary(data.interactions[data.target]).T))
+        return lend_text(
+            places,
+            pooled,
+            n_likes,
+            ItemTextSettings(settings.item_text_ridge, settings.item_text_likes),
+        )
 
     def _learn_taste(self, data: Dataset, context: FitContext) -> None:
         settings = self.settings

@@ -18,19 +18,16 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from typing_extensions import override
 
-from training.contract import FitContext, FitReport, Progress
+from training.contract import FitContext, FitReport
 from training.dataset import Dataset, rows_of
-from training.embedme.batch import PackedRows, ProfileTokenizer, pack
-from training.embedme.config import EmbedMeConfig
+from training.embedme.batch import ProfileTokenizer
 from training.embedme.dual_encoder import DualEncoder
-from training.embedme.encoder import mean_by_sequence
 from training.embedme.examples import Drawing, draw_examples, example_users, with_profile
+from training.embedme.pooler import FrozenPooler, Pooled
 from training.embedme.selection import clear_gain, deciding_metrics
 from training.embedme.taste import LearnedTaste, TasteMap, training_tastes, user_tastes
 from training.evaluate import Evaluation, Protocol, evaluate_scores, user_batch
 from training.loop import Batch, LoopConfig, OptimizerName, fit_epochs
-
-Pooled = Float32[np.ndarray, "users hidden"]
 
 
 def warm_start(
@@ -85,43 +82,6 @@ def warm_start(
         task.module.load_state_dict(start)
     notes = (*report.notes, f"warm start on validation users: {gain}")
     return replace(report, chosen_epoch=report.chosen_epoch if gain.is_clear else 0, notes=notes)
-
-
-@dataclass(frozen=True)
-class FrozenPooler:
-    """Mean-pooled states of the language model as it is."""
-
-    module: DualEncoder
-    tokenizer: ProfileTokenizer
-    config: EmbedMeConfig
-    context: FitContext
-
-    def pool(self, texts: Sequence[str], note: str) -> Pooled:
-        """Return one row a text, shape (texts, hidden); none may be empty."""
-        bert = self.module.encoder.bert
-        bert.eval()
-        device = self.module.items.device
-        use_bf16 = self.context.precision.startswith("bf16")
-        parts = []
-        size = self.config.encode_batch_size
-        for start in range(0, len(texts), size):
-            part = texts[start : start + size]
-            rows = PackedRows(
-                *(one.to(device) for one in pack(self.tokenizer.ids(part), self.config.max_tokens))
-            )
-            own = rows.sequences[:, None, :, None] == rows.sequences[:, None, None, :]
-            with (
-                torch.inference_mode(),
-                torch.autocast(device.type, torch.bfloat16, enabled=use_bf16),
-            ):
-                hidden = bert(
-                    input_ids=rows.tokens, attention_mask=own, position_ids=rows.positions
-                ).last_hidden_state
-            parts.append(mean_by_sequence(hidden.float(), rows.sequences, len(part)).cpu().numpy())
-            self.context.on_progress(
-                Progress("encode", min(start + size, len(texts)), len(texts), note)
-            )
-        return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
