@@ -13,6 +13,8 @@ from training.contract import Recommender
 from training.errors import ConfigError
 
 MODELS: Mapping[str, tuple[str, str]] = {
+    "youtube_dnn": ("training.baselines.youtube_dnn", "YoutubeDnn"),
+    "lightgcn": ("training.baselines.lightgcn", "LightGcn"),
     "diagae": ("training.baselines.diagae", "Diagae"),
     "cat_art": ("training.baselines.cat_art", "CatArt"),
     "sitn": ("training.baselines.sitn", "Sitn"),
