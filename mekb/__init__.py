@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mekb.api import (
         add_data,
+        audit,
         build_aliases,
         build_profiles,
         describe,
@@ -51,6 +52,7 @@ __all__ = [
     "Settings",
     "Store",
     "add_data",
+    "audit",
     "build_aliases",
     "build_profiles",
     "describe",

@@ -7,6 +7,7 @@ This is the one door, `from mekb import api; api.train(...)`; the verbs stand by
 """
 
 from mekb.api.ask import recommend
+from mekb.api.auditing import audit
 from mekb.api.cluster import (
     build_profiles_on_spark,
     export_tables,
@@ -52,6 +53,7 @@ __all__ = [
     "StoreLike",
     "add_data",
     "add_dataset",
+    "audit",
     "build_aliases",
     "build_profiles",
     "build_profiles_on_spark",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mekb.cli import add, aliases, data, link, models, profiles, project
+from mekb.cli import add, aliases, audit, data, link, models, profiles, project
 from mekb.errors import EXPECTED_ERRORS, ConfigError
 from training.errors import ConfigError as ModelConfigError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("demo")(project.demo)
 app.command("doctor")(project.doctor)
 data.app.command("add")(add.add)
+data.app.command("audit")(audit.audit)
 app.add_typer(data.app, name="data")
 app.add_typer(aliases.app, name="aliases")
 app.add_typer(link.app, name="link")
