@@ -38,6 +38,11 @@ class TrainConfig(BaseModel):
     """"auto" takes a CUDA device when there is one."""
     precision: str = "bf16-mixed"
     """"bf16-mixed" or "32-true"; on a CPU without bf16 instructions the second is faster."""
+    loggers: tuple[str, ...] | None = None
+    """Who is told of each epoch beside the model folder's metrics.jsonl: "tensorboard", "wandb", "mlflow". None is
+    TensorBoard where it is installed (`mekb[logs]`), else nobody."""
+    log_folder: str | None = None
+    """Where loggers write; "MODEL.logs" beside the model folder if None."""
 
 
 class Settings(BaseModel):
@@ -84,7 +89,7 @@ def load_settings(file: str | Path | None = None, assignments: Sequence[str] = (
             raise ConfigError(
                 f"--set {assignment}: write SECTION.KEY=VALUE, such as scoring.k_star=3"
             )
-        _assign(values, key.strip().split("."), _toml_value(text.strip()), assignment)
+        _assign(values, key.strip().split("."), toml_value(text.strip()), assignment)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -101,7 +106,8 @@ def _assign(values: dict[str, Any], path: Sequence[str], value: object, assignme
     values[key] = value
 
 
-def _toml_value(text: str) -> object:
+def toml_value(text: str) -> object:
+    """Return what a text means in TOML, or the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,9 +1,12 @@
 """Fingerprints: short texts that change when a table, a file or the code changes, and at no other time."""
 
+import ast
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from typing_extensions import override
@@ -35,6 +38,62 @@ def code_fingerprint(packages: tuple[str, ...]) -> str:
                 digest.update(file.relative_to(root).as_posix().encode() + b"\0")
                 digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def closure_fingerprint(modules: Iterable[str]) -> str:
+    """Return the SHA-256 of the sources of modules and of all that they import from their own packages.
+
+    Imports inside functions count; what is found by name at run time (a registry) does not, so that a model's
+    fingerprint does not change with other models.
+
+    Raises:
+        ModuleNotFoundError: there is no such module.
+    """
+    found: dict[str, bytes] = {}
+    waiting = sorted(modules)
+    packages = {name.partition(".")[0] for name in waiting} | OWN_PACKAGES
+    while waiting:
+        name = waiting.pop()
+        spec = None if name in found else find_spec(name)
+        if spec is None or spec.origin is None:
+            continue
+        found[name] = Path(spec.origin).read_bytes()
+        waiting += [
+            one for one in _imported(found[name], name) if one.partition(".")[0] in packages
+        ]
+    digest = hashlib.sha256()
+    for name, source in sorted(found.items()):
+        digest.update(name.encode() + b"\0" + source)
+    return digest.hexdigest()[:16]
+
+
+OWN_PACKAGES = frozenset({"alias_tables", "entity_linking", "mekb", "training"})
+
+
+def _imported(source: bytes, module: str) -> set[str]:
+    """Return the modules a source imports; `from a import b` may mean a module a.b, or a name of a."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source, module)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(
+                name
+                for name in (f"{node.module}.{alias.name}" for alias in node.names)
+                if _is_module(name)
+            )
+    return names
+
+
+@cache
+def _is_module(name: str) -> bool:
+    if name.partition(".")[0] not in OWN_PACKAGES:
+        return False
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # the parent is a module, no package: `name` is a class or function
+        return False
 
 
 @dataclass(frozen=True)

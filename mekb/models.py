@@ -126,7 +126,7 @@ def train_model(
     """Fine-tune EmbedMe on a store's training rows and save it."""
     check_folder(folder, marks=MARKS, force=force)
     target = route.target
-    world = world_of(store, _sources(store, route), target, settings.split)
+    world = world_of(store, sources_of(store, route), target, settings.split)
     world = with_neighbours(world, store, settings.neighbours)
     split = split_world(world, target, settings.split, settings.scoring)
     model = EmbedMe(EmbedMeConfig.preset(settings.train.preset, **settings.train.model))
@@ -161,9 +161,7 @@ def _record(
         config={
             "target": route.target,
             "sources": list(route.sources),
-            **settings_of(
-                settings.train, settings.split, settings.scoring, settings.neighbours
-            ),
+            **settings_of(settings.train, settings.split, settings.scoring, settings.neighbours),
         },
         inputs=table_inputs(store, *input_tables(settings.neighbours)),
         outputs=(),
@@ -175,7 +173,12 @@ def _record(
     record_run(store, stage, outputs, ended - timedelta(seconds=report.seconds), report.seconds)
 
 
-def _sources(store: Store, route: Route) -> tuple[str, ...]:
+def sources_of(store: Store, route: Route) -> tuple[str, ...]:
+    """Return the route's sources: those named, else all domains but the target.
+
+    Raises:
+        UnknownError: the target is among them.
+    """
     store.require("items", hint=f"import your data with 'mekb data import {store.path} ...'")
     domains = [
         row[0] for row in store.connection.execute("select distinct domain from items").fetchall()

@@ -25,15 +25,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.sparse import csr_array
 
-from mekb.dataset import World
+from mekb.dataset import World, times_of
 from mekb.errors import StoreError, UnknownError
 from mekb.fingerprint import file_fingerprint
 from mekb.output import folder_written_whole
-from mekb.worlds import only_items
+from mekb.store import Store
+from mekb.worlds import only_items, world_of
 from training.dataset import HeldOut, binary, rows_of
 from training.protocols import NO_NEGATIVE, Listed, Sampled, Users
 from training.split_config import SplitConfig
-from training.splits import Split
+from training.splits import Split, make_split
 
 FORMAT = 1
 SPLIT, MANIFEST = "split.json", "manifest.json"
@@ -114,6 +115,28 @@ def write_split(folder: Path, parts: SplitParts, *, force: bool = False) -> str:
         digest = _digest(files)
         _write_json(aside / MANIFEST, {"format": FORMAT, "files": files, "digest": digest})
     return digest
+
+
+def store_split(
+    store: Store,
+    folder: Path,
+    route: tuple[Sequence[str], str],
+    config: SplitConfig,
+    *,
+    n_negatives: int,
+    force: bool,
+) -> str:
+    """Make a split of a store and write it; `route` is the sources and the target.
+
+    Raises:
+        OutputError: the folder exists and `force` is not set.
+    """
+    sources, target = route
+    world = world_of(store, sources, target, config)
+    times = times_of(world) if config.needs_times else None
+    split = make_split(world.interactions, target, config, times)
+    parts = SplitParts(world, split, target, config, Sampled(n_negatives=n_negatives))
+    return write_split(folder, parts, force=force)
 
 
 def read_split(folder: Path, world: World) -> StoredSplit:

@@ -34,7 +34,7 @@ from mekb.api.exports import (
     validate_profiles,
 )
 from mekb.api.linking import BuiltAliases, build_aliases, evaluate_linking, link, link_text, lookup
-from mekb.api.models import evaluate, make_bundle, open_bundle, train
+from mekb.api.models import compare, evaluate, make_bundle, open_bundle, train, write_split
 from mekb.api.profiles import (
     build_profiles,
     edit_profile,
@@ -57,6 +57,7 @@ __all__ = [
     "build_aliases",
     "build_profiles",
     "build_profiles_on_spark",
+    "compare",
     "describe",
     "edit_profile",
     "evaluate",
@@ -92,4 +93,5 @@ __all__ = [
     "update_profiles",
     "user_graph",
     "validate_profiles",
+    "write_split",
 ]

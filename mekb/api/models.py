@@ -9,6 +9,8 @@ from mekb.config import Settings
 
 if TYPE_CHECKING:
     from mekb.bundle import Bundle
+    from mekb.comparison_plan import Plan
+    from mekb.comparison_tables import Compared
     from mekb.models import Comparison, TrainedModel
 
 
@@ -75,6 +77,74 @@ def evaluate(
         folders = list(dict.fromkeys(Path(model) for model in models))
         return compare_models(
             source, folders, tuple(dict.fromkeys(baselines)), on_progress=on_progress
+        )
+
+
+def compare(
+    store: StoreLike,
+    *,
+    target: str,
+    plan: "Plan",
+    sources: Sequence[str] = (),
+    settings: Settings | None = None,
+    on_progress: OnProgress = no_progress,
+) -> "Compared":
+    """Tune, fit and measure models of the registry on the same splits of a store, and put them side by side.
+
+    Runs that stand in the work folder are taken up as long as settings, data and code are the same.
+
+    Args:
+        store: A store with linked items.
+        target: The domain recommended from.
+        plan: Models, protocol, seeds, folds, trials, controls and ablations.
+        sources: The other domains; all others when empty.
+        settings: `settings.split`, `settings.scoring`, and `settings.train` for EmbedMe.
+        on_progress: Told of trials, steps and runs.
+
+    Raises:
+        UnknownError: a domain, model, control or ablation is not known.
+        DatasetError: the split leaves nobody to test on.
+    """
+    from mekb.compare import compare as put_side_by_side
+    from mekb.models import Route
+
+    with opened(store) as source:
+        route = Route(target, tuple(sources))
+        return put_side_by_side(source, route, settings or Settings(), plan, on_progress)
+
+
+def write_split(
+    store: StoreLike,
+    folder: str | Path,
+    *,
+    target: str,
+    sources: Sequence[str] = (),
+    settings: Settings | None = None,
+    n_negatives: int = 999,
+    force: bool = False,
+) -> str:
+    """Write the split of `settings.split` as plain files, for models of other programs; returns its digest.
+
+    Args:
+        store: A store with linked items.
+        folder: Where the files go (`mekb.split_files` lists them).
+        target: The domain recommended from.
+        sources: The other domains; all others when empty.
+        settings: `settings.split`.
+        n_negatives: Negatives listed for each test positive.
+        force: Replace a split that stands there.
+
+    Raises:
+        OutputError: the folder exists.
+    """
+    from mekb.models import Route, sources_of
+    from mekb.split_files import store_split
+
+    with opened(store) as source:
+        given = sources_of(source, Route(target, tuple(sources)))
+        config = (settings or Settings()).split
+        return store_split(
+            source, Path(folder), (given, target), config, n_negatives=n_negatives, force=force
         )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mekb.cli import add, aliases, audit, data, link, models, profiles, project
+from mekb.cli import add, aliases, audit, compare, data, link, models, profiles, project
 from mekb.errors import EXPECTED_ERRORS, ConfigError
 from training.errors import ConfigError as ModelConfigError
 
@@ -26,6 +26,7 @@ app.add_typer(link.app, name="link")
 app.add_typer(profiles.app, name="profiles")
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
+app.command("compare")(compare.compare)
 app.command("bundle")(models.bundle)
 app.command("recommend")(models.recommend)
 app.command("runs")(project.runs)

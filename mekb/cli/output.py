@@ -66,6 +66,11 @@ def print_line(text: str) -> None:
     Console(soft_wrap=True).print(Text(text))
 
 
+def print_text(text: str) -> None:
+    """Print text to stdout as it is."""
+    sys.stdout.write(text)
+
+
 def note(text: str) -> None:
     """Print one line to stderr."""
     Console(stderr=True, soft_wrap=True).print(Text(text))
