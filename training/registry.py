@@ -13,8 +13,10 @@ from training.contract import Recommender
 from training.errors import ConfigError
 
 MODELS: Mapping[str, tuple[str, str]] = {
+    "conet": ("training.baselines.conet", "Conet"),
     "youtube_dnn": ("training.baselines.youtube_dnn", "YoutubeDnn"),
     "lightgcn": ("training.baselines.lightgcn", "LightGcn"),
+    "ddtcdr": ("training.baselines.ddtcdr", "Ddtcdr"),
     "diagae": ("training.baselines.diagae", "Diagae"),
     "cat_art": ("training.baselines.cat_art", "CatArt"),
     "sitn": ("training.baselines.sitn", "Sitn"),

@@ -163,6 +163,7 @@ def settings(tiny_bert: Path) -> Callable[[str], dict[str, object]]:
         },
         "frozen_text": {"encoder": str(tiny_bert)},
         **dict.fromkeys(("bpr_mf", "cmf"), FACTORS),
+        "conet": {**FACTORS, "batch_size": 64, "learning_rate": 1e-2},
         "lightgcn": {**FACTORS, "batch_size": 64, "epochs": 10},
         "youtube_dnn": {**FACTORS, "hidden": (32,), "learning_rate": 1e-2},
         **dict.fromkeys(("emcdr", "sscdr", "dcdcsr"), MAPPED),
