@@ -19,13 +19,15 @@ the user did, so that stage 2 learns to judge by the source alone. Without any h
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from pydantic import Field, PositiveFloat, PositiveInt
-from torch import nn
+from scipy.special import expit
+from torch import Tensor, nn
 from typing_extensions import override
 
 from training.bricks.click_examples import ClickExamples, ExampleSettings
@@ -33,16 +35,16 @@ from training.bricks.click_prediction import ClickPredictor, ClickStage
 from training.bricks.domain_contrast import ContrastStage, DomainContrast, SequencePair
 from training.bricks.interest_clusters import ClusterSettings
 from training.bricks.sequence_attention import SequenceEncoder
-from training.bricks.sequences import ItemSequences, Windows, item_sequences, merged
+from training.bricks.sequences import TwoDomains, two_domains
 from training.config import ModelConfig
 from training.contract import FitContext, Need, UserBatch
-from training.dataset import Dataset, Events, History
+from training.dataset import Dataset, History
 from training.errors import DatasetError
-from training.gradient_model import GradientConfig, GradientModel, Phase, Shape, TensorEpoch
-from training.loop import Epoch
+from training.events import Events
+from training.gradient_model import GradientConfig, GradientModel, Phase, Shape
 
-PAIRS_AT_ONCE = 1 << 20
-"""Users x items x places of one call of the predictor: some hundred MiB at 64 dimensions."""
+CELLS_AT_ONCE = 1 << 20
+"""Users x items x places of one call of the predictor: some ten MiB a head."""
 
 
 class SitnConfig(GradientConfig):
@@ -78,26 +80,16 @@ class SitnModule(nn.Module):
         super().__init__()
         dim, heads, dropout = settings.embedding_size, settings.n_heads, settings.dropout
         n_places = settings.max_length if settings.use_positions else 0
-        self.pair = SequencePair(
-            sum(shape.n_items[domain] for domain in shape.sources),
-            shape.n_target_items,
-            (
-                SequenceEncoder(dim, heads, n_places, dropout),
-                SequenceEncoder(dim, heads, n_places, dropout),
-            ),
-        )
+        encoders = [SequenceEncoder(dim, heads, n_places, dropout) for _ in range(2)]
+        n_source_items = sum(shape.n_items[domain] for domain in shape.sources)
+        self.pair = SequencePair(n_source_items, shape.n_target_items, *encoders)
         temperature, normalise = settings.temperature, settings.normalise
         spaces = [
             ClusterSettings(dim, n, settings.n_views, temperature, normalise)
             for n in settings.n_clusters
             if settings.cluster_contrast
         ]
-        self.contrast = DomainContrast(
-            spaces,
-            instances=settings.instance_contrast,
-            temperature=temperature,
-            normalise=normalise,
-        )
+        self.contrast = DomainContrast(spaces, settings.instance_contrast, temperature, normalise)
         self.predictor = ClickPredictor(dim, heads, settings.hidden_size, dropout)
 
 
@@ -127,66 +119,70 @@ class Sitn(GradientModel[SitnModule]):
     @override
     def phases(self, data: Dataset, context: FitContext) -> Iterator[Phase]:
         """Contrast the domains, then predict clicks from the encoders it leaves."""
-        settings = self.settings
-        source, target = self._sequences(data.interactions, data.events)
+        settings, module = self.settings, self.module
+        domains = self._domains(data.interactions, data.events)
+        ids, length, size = data.user_ids, settings.max_length, settings.batch_size
         if settings.instance_contrast or settings.cluster_contrast:
-            both = np.flatnonzero((source.lengths > 0) & (target.lengths > 0))
-            if not len(both):
+            if not domains.in_both.any():
                 raise DatasetError(f"{self.name} needs users with a history in both domains")
-            windows = [one.of_users(both, settings.max_length) for one in (source, target)]
-            tensors = (*windows[0], *windows[1])
-
-            def instances(rng: np.random.Generator) -> Epoch:
-                order = rng.permutation(len(both))
-                shuffled = tuple(one[torch.from_numpy(order)] for one in tensors)
-                return TensorEpoch(shuffled, data.user_ids[both[order]], settings.batch_size)
-
+            pairs = partial(domains.epoch, ids, length, size)
             first = settings.model_copy(update={"epochs": settings.contrast_epochs})
-            stage = ContrastStage(self.module.pair, self.module.contrast)
-            yield Phase("contrast", stage, instances, first)
-        kinds = ExampleSettings(
-            settings.batch_size,
-            settings.max_length,
-            settings.n_negatives,
-            settings.empty_target_share,
-        )
-        examples = ClickExamples(source, target, len(data.target_items), data.user_ids, kinds)
-        clicks = ClickStage(self.module.pair, self.module.predictor)
+            yield Phase("contrast", ContrastStage(module.pair, module.contrast), pairs, first)
+        kinds = ExampleSettings(size, length, settings.n_negatives, settings.empty_target_share)
+        examples = ClickExamples(domains, len(data.target_items), ids, kinds)
+        clicks = ClickStage(module.pair, module.predictor)
         yield Phase("clicks", clicks, examples.epoch, settings, lambda: self.ranking(data))
 
-    def _sequences(
-        self, history: History, events: Mapping[str, Events] | None
-    ) -> tuple[ItemSequences, ItemSequences]:
-        """Return the sequences of the source domains as one, and of the target."""
+    def _domains(self, history: History, events: Mapping[str, Events] | None) -> TwoDomains:
         assert self.shape is not None
-        known = {} if events is None else events
-        each = {one: item_sequences(history[one], known.get(one)) for one in self.shape.n_items}
-        sizes = [self.shape.n_items[one] for one in self.shape.sources]
-        return merged([each[one] for one in self.shape.sources], sizes), each[self.shape.target]
+        return two_domains(history, events, self.shape.target, self.shape.n_items)
 
     @override
     def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
-        """Return the chance that each user clicks each item."""
+        """Return the log-odds of a click of each user on each item."""
+        domains = self._domains(users.history, users.events)
         table = self.module.pair.target_items.weight
-        source, target = self._sequences(users.history, users.events)
-        rows = np.flatnonzero(source.lengths + target.lengths)
+        rows = np.flatnonzero(domains.in_any)
         found = np.full((len(users), len(table)), np.nan, dtype=np.float32)
-        places = min(
-            self.settings.max_length, int((source.lengths + target.lengths).max(initial=1))
-        )
-        n_items = max(1, PAIRS_AT_ONCE // places)
+        n_items = max(1, CELLS_AT_ONCE // self._n_places(domains))
         n_users = max(1, n_items // len(table))
         for start in range(0, len(rows), n_users):
             part = rows[start : start + n_users]
-            windows = [one.of_users(part, self.settings.max_length) for one in (source, target)]
-            with torch.inference_mode():
-                sides = self.module.pair(*(_to(one, table.device) for one in windows))
-                for first in range(0, len(table), n_items):
-                    items = table[first : first + n_items].expand(len(part), -1, -1)
-                    odds = self.module.predictor(items, *sides)
-                    found[part, first : first + n_items] = odds.sigmoid().cpu().numpy()
+            for first in range(0, len(table), n_items):
+                items = torch.arange(first, min(first + n_items, len(table))).expand(len(part), -1)
+                found[part, first : first + n_items] = self._log_odds(domains, part, items)
         return found
 
+    def predict(
+        self,
+        users: UserBatch,
+        user_rows: Int64[np.ndarray, " pairs"],
+        item_rows: Int64[np.ndarray, " pairs"],
+    ) -> Float32[np.ndarray, " pairs"]:
+        """Return the chance that each user clicks the item (eq. 8); NaN where unknown."""
+        domains = self._domains(users.history, users.events)
+        judged = np.flatnonzero(domains.in_any[user_rows])
+        found = np.full(len(user_rows), np.nan, dtype=np.float32)
+        size = max(1, CELLS_AT_ONCE // self._n_places(domains) ** 2)
+        for start in range(0, len(judged), size):
+            part = judged[start : start + size]
+            items = torch.from_numpy(item_rows[part])[:, None]
+            log_odds = self._log_odds(domains, user_rows[part], items)[:, 0]
+            found[part] = expit(log_odds)
+        return found
 
-def _to(windows: Windows, device: torch.device) -> Windows:
-    return Windows(windows.items.to(device), windows.mask.to(device))
+    def _n_places(self, domains: TwoDomains) -> int:
+        longest = max(int(one.lengths.max(initial=1)) for one in domains)
+        return min(self.settings.max_length, longest)
+
+    @torch.no_grad()
+    def _log_odds(
+        self,
+        domains: TwoDomains,
+        rows: Int64[np.ndarray, " users"],
+        items: Int64[Tensor, "users n"],
+    ) -> Float32[np.ndarray, "users n"]:
+        sides = self.module.pair(*domains.of_users(rows, self.settings.max_length))
+        vectors = self.module.pair.target_items(items.to(self.device))
+        log_odds: np.ndarray = self.module.predictor(vectors, *sides).cpu().numpy()
+        return log_odds

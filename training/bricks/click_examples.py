@@ -19,7 +19,7 @@ from jaxtyping import Int64, UInt32
 from scipy.sparse import csr_array
 
 from training.bricks.bpr import Negatives
-from training.bricks.sequences import ItemSequences
+from training.bricks.sequences import TwoDomains
 from training.loop import Batch
 
 
@@ -40,13 +40,13 @@ class ClickExamples:
 
     def __init__(
         self,
-        source: ItemSequences,
-        target: ItemSequences,
+        domains: TwoDomains,
         n_items: int,
         user_ids: UInt32[np.ndarray, " users"],
         settings: ExampleSettings,
     ) -> None:
-        self.source, self.target, self.settings = source, target, settings
+        source, target = self.source, self.target = domains
+        self.settings = settings
         self.user_ids = user_ids
         self.user_rows = target.user_rows
         self._source_stop = source.stops_before(self.user_rows, target.at)

@@ -27,11 +27,12 @@ class SequencePair(nn.Module):
         self,
         n_source_items: int,
         n_target_items: int,
-        encoders: tuple[SequenceEncoder, SequenceEncoder],
+        source_encoder: SequenceEncoder,
+        target_encoder: SequenceEncoder,
     ) -> None:
         super().__init__()
-        self.source_encoder, self.target_encoder = encoders
-        dim = self.source_encoder.dim
+        self.source_encoder, self.target_encoder = source_encoder, target_encoder
+        dim = source_encoder.dim
         self.source_items = nn.Embedding(n_source_items, dim)
         self.target_items = nn.Embedding(n_target_items, dim)
 
@@ -39,13 +40,14 @@ class SequencePair(nn.Module):
     def forward(self, source: Windows, target: Windows) -> tuple[EncodedPlaces, EncodedPlaces]:
         """Return the encoded places of both domains with their masks."""
         return (
-            EncodedPlaces(
-                self.source_encoder(self.source_items(source.items), source.mask), source.mask
-            ),
-            EncodedPlaces(
-                self.target_encoder(self.target_items(target.items), target.mask), target.mask
-            ),
+            _encoded(self.source_encoder, self.source_items, source),
+            _encoded(self.target_encoder, self.target_items, target),
         )
+
+
+def _encoded(encoder: SequenceEncoder, items: nn.Embedding, windows: Windows) -> EncodedPlaces:
+    mask = windows.mask.to(items.weight.device)
+    return EncodedPlaces(encoder(items(windows.items.to(items.weight.device)), mask), mask)
 
 
 class DomainContrast(nn.Module):
@@ -54,7 +56,6 @@ class DomainContrast(nn.Module):
     def __init__(
         self,
         spaces: Sequence[ClusterSettings],
-        *,
         instances: bool,
         temperature: float,
         normalise: bool,

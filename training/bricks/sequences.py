@@ -5,17 +5,19 @@ a stretch of its sequence, oldest first, and a mask of the real places. Without 
 matrix (by item), which says nothing about what came first: whoever reads such a sequence reads a set.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int64, UInt32
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from training.dataset import Events, binary
+from training.dataset import History, binary
+from training.events import Events
+from training.gradient_model import TensorEpoch
 
 
 class Windows(NamedTuple):
@@ -125,3 +127,46 @@ def merged(domains: Sequence[ItemSequences], n_items: Sequence[int]) -> ItemSequ
     order = np.lexsort((at, user))
     starts = np.sum([one.starts for one in domains], axis=0).astype(np.int64)
     return ItemSequences(items[order], at[order], starts)
+
+
+class TwoDomains(NamedTuple):
+    """The sequences of the same users in all source domains as one, and in the target."""
+
+    source: ItemSequences
+    target: ItemSequences
+
+    @property
+    def in_any(self) -> Bool[np.ndarray, " users"]:
+        """Return who did something."""
+        return self.source.lengths + self.target.lengths > 0
+
+    @property
+    def in_both(self) -> Bool[np.ndarray, " users"]:
+        """Return who did something on both sides."""
+        return (self.source.lengths > 0) & (self.target.lengths > 0)
+
+    def of_users(self, rows: Int64[np.ndarray, " rows"], length: int) -> tuple[Windows, Windows]:
+        """Return the last `length` events of whole sequences of both sides."""
+        return self.source.of_users(rows, length), self.target.of_users(rows, length)
+
+    def epoch(
+        self,
+        user_ids: UInt32[np.ndarray, " users"],
+        length: int,
+        batch_size: int,
+        rng: np.random.Generator,
+    ) -> TensorEpoch:
+        """Return the windows of all who are in both, in random order: source items, mask, target items, mask."""
+        rows = rng.permutation(np.flatnonzero(self.in_both))
+        source, target = self.of_users(rows, length)
+        return TensorEpoch((*source, *target), user_ids[rows], batch_size)
+
+
+def two_domains(
+    history: History, events: Mapping[str, Events] | None, target: str, n_items: Mapping[str, int]
+) -> TwoDomains:
+    """Return the sequences of users; the source items are numbered through the domains in the order of `n_items`."""
+    known = {} if events is None else events
+    each = {domain: item_sequences(history[domain], known.get(domain)) for domain in n_items}
+    own = each.pop(target)
+    return TwoDomains(merged(list(each.values()), [n_items[domain] for domain in each]), own)
