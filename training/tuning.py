@@ -62,6 +62,10 @@ FACTORS: Space = {
     "l2": LogUniform(1e-6, 1e-2),
     "n_negatives": Choice((1, 4)),
 }
+MAPPING: Space = {
+    "epochs": Choice((20, 50, 100)),
+    "mapping_learning_rate": LogUniform(3e-4, 3e-2),
+}
 SPACES: Mapping[str, Space] = {
     "source_knn": NEIGHBOURS,
     "item_knn": NEIGHBOURS,
@@ -69,6 +73,29 @@ SPACES: Mapping[str, Space] = {
     "ease_target": {"ridge": LogUniform(1.0, 3000.0)},
     "bpr_mf": FACTORS,
     "cmf": {**FACTORS, "source_weight": Choice((0.1, 0.3, 0.5, 0.7))},
+    "lightgcn": {**FACTORS, "n_negatives": Choice((1,)), "n_layers": Choice((1, 2, 3))},
+    "emcdr": {**FACTORS, **MAPPING, "mapping_hidden": Choice((0, 64, 128))},
+    "sscdr": {
+        **MAPPING,
+        "embedding_size": Choice((32, 64, 128)),
+        "learning_rate": LogUniform(5e-4, 5e-2),
+        "margin": Choice((0.1, 0.2, 0.5, 1.0)),
+        "unsupervised_weight": Choice((0.0, 0.2, 0.5, 1.0)),
+        "n_hops": Choice((0, 1, 2)),
+    },
+    "dcdcsr": {**FACTORS, **MAPPING, "n_similar": Choice((5, 10, 50, 100))},
+    "conet": {
+        "embedding_size": Choice((16, 32, 64)),
+        "learning_rate": LogUniform(5e-4, 2e-2),
+        "l1": Choice((0.0, 1e-5, 1e-4, 1e-3)),
+        "n_negatives": Choice((1, 4)),
+    },
+    "youtube_dnn": {
+        "embedding_size": Choice((32, 64, 128)),
+        "learning_rate": LogUniform(3e-4, 1e-2),
+        "weight_decay": LogUniform(1e-4, 1.0),
+        "hidden": Choice(((), (128,), (256, 128))),
+    },
     "embedme": {
         "learning_rate": LogUniform(5e-6, 1e-4),
         "mlp_dropout": Choice((0.1, 0.3, 0.5)),

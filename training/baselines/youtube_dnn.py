@@ -54,7 +54,7 @@ class YoutubeDnnConfig(GradientConfig):
     patience: PositiveInt | None = 10
     embedding_size: PositiveInt = 64
     hidden: tuple[PositiveInt, ...] = (128,)
-    """Widths of the tower between the average and the user vector; the paper's widest is 1024, 512, 256."""
+    """Widths of the tower between the average and the user vector; the paper tries up to 2048, 1024, 512, before 256."""
     softmax: Softmax = Softmax.FULL
     n_sampled: PositiveInt = 1000
     correct_sampling: bool = True
