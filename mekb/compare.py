@@ -57,6 +57,24 @@ def compare(
     )
 
 
+def _plain(pooled: Mapping[str, Evaluation], entries: Sequence[Entry]) -> dict[str, Evaluation]:
+    """Return the models without controls and ablations: these explain, they do not compete."""
+    names = {entry.name for entry in entries if not entry.is_changed}
+    return {name: one for name, one in pooled.items() if name in names}
+
+
+def _gaps(
+    pooled: Mapping[str, Evaluation], entries: Sequence[Entry], measure: Measure, ours: str
+) -> dict[str, Against]:
+    """Return what our model is ahead of each other model, and each model ahead of its own changed rows."""
+    gaps = {one.second: one for one in against_all(ours, _plain(pooled, entries), measure)}
+    for model in dict.fromkeys(entry.model for entry in entries):
+        changed = [entry.name for entry in entries if entry.model == model and entry.is_changed]
+        family = {name: pooled[name] for name in (model, *changed)}
+        gaps |= {one.second: one for one in against_all(model, family, measure)}
+    return gaps
+
+
 def _row(name: str, pooled: Evaluation, runs: Sequence[Run], gap: Against | None) -> dict[str, Any]:
     row: dict[str, Any] = {"model": name, "what": runs[0].entry.what}
     for measure in pooled.measures:

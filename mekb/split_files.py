@@ -263,10 +263,9 @@ def _positives(part: HeldOut, users: npt.NDArray[Any], items: npt.NDArray[Any]) 
 
 
 def _apart(name: str, part: HeldOut, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> pa.Table:
-    excluded = part.excluded
-    if excluded is None:
-        excluded = csr_array(part.positives.shape, dtype=np.float32)
-    pairs = _pairs(binary(excluded), users[part.user_rows], items)
+    if part.excluded is None:
+        return pa.table({name: pa.array([], pa.string()) for name in ("part", "user", "item")})
+    pairs = _pairs(binary(part.excluded), users[part.user_rows], items)
     return pairs.add_column(0, "part", pa.array([name] * pairs.num_rows, pa.string()))
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Int64
 from scipy.sparse import csr_array, hstack
 
-from training.dataset import Dataset, History, ProfileSource, binary
+from training.dataset import Dataset, History, ProfileSource, binary, keep_entries
 
 SEPARATOR = " [SEP] "
 """Between the titles of a profile text (`ProfileSource.texts`)."""
@@ -189,7 +189,7 @@ class SourceOnly:
 
     def _sources(self, histories: History) -> History:
         return {
-            domain: csr_array(matrix.shape, dtype=np.float32) if domain == self.target else matrix
+            domain: _emptied(matrix) if domain == self.target else matrix
             for domain, matrix in histories.items()
         }
 
@@ -199,7 +199,7 @@ def without_sources(data: Dataset) -> Dataset:
     return replace(
         data,
         interactions={
-            domain: matrix if domain == data.target else csr_array(matrix.shape, dtype=np.float32)
+            domain: matrix if domain == data.target else _emptied(matrix)
             for domain, matrix in data.interactions.items()
         },
         events=None
@@ -209,6 +209,10 @@ def without_sources(data: Dataset) -> Dataset:
             for domain, events in data.events.items()
         },
     )
+
+
+def _emptied(matrix: csr_array) -> csr_array:
+    return keep_entries(matrix, np.zeros(matrix.nnz, dtype=bool))
 
 
 def _n_rows(histories: History) -> int:

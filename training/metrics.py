@@ -101,8 +101,8 @@ def ndcg(ranked: Places, k: int) -> Float64[np.ndarray, " users"]:
 
 def place_chance(ranked: Places, k: int) -> Float64[np.ndarray, " positives"]:
     """Return for each positive the probability that its place is among the first `k`."""
-    free: np.ndarray = np.clip(k - ranked.n_greater, 0, ranked.n_tied)
-    return free / ranked.n_tied
+    chance: np.ndarray = np.clip(k - ranked.n_greater, 0, ranked.n_tied) / ranked.n_tied
+    return chance
 
 
 def place_gain(ranked: Places, k: int) -> Float64[np.ndarray, " positives"]:
@@ -116,16 +116,14 @@ def place_gain(ranked: Places, k: int) -> Float64[np.ndarray, " positives"]:
 
 def precision(ranked: Places, k: int) -> Float64[np.ndarray, " users"]:
     """Return for each row the expected share of positives among the first `k`, of which there may be fewer."""
-    hits: np.ndarray = np.bincount(
-        ranked.row, weights=place_chance(ranked, k), minlength=ranked.n_rows
-    )
-    return hits / k
+    hits = np.bincount(ranked.row, weights=place_chance(ranked, k), minlength=ranked.n_rows)
+    share: np.ndarray = hits / k
+    return share
 
 
 def recall(ranked: Places, k: int) -> Float64[np.ndarray, " users"]:
     """Return for each row the expected share of its positives that are among the first `k`."""
     n_positive = np.bincount(ranked.row, minlength=ranked.n_rows)
-    hits: np.ndarray = np.bincount(
-        ranked.row, weights=place_chance(ranked, k), minlength=ranked.n_rows
-    )
-    return np.minimum(hits / n_positive, 1.0)
+    hits = np.bincount(ranked.row, weights=place_chance(ranked, k), minlength=ranked.n_rows)
+    share: np.ndarray = np.minimum(hits / n_positive, 1.0)
+    return share

@@ -28,7 +28,7 @@ from training.errors import DatasetError
 from training.parts import Part, cold_parts, paper_parts, time_parts, warm_parts
 from training.split_config import SplitConfig, SplitKind
 
-Times = Mapping[str, Float64[np.ndarray, " entries"]]
+Times = Mapping[str, Float64[np.ndarray, " _"]]
 """Domain -> seconds since 1970 of each stored entry of its matrix, in storage order; NaN where not known."""
 
 
@@ -71,17 +71,9 @@ def make_split(
     if config.needs_times and (times is None or not np.isfinite(times[target]).any()):
         raise DatasetError(f"the split needs times, and no row of {target!r} has one")
     rows, before = interactions[target], dict[str, Float64[np.ndarray, " users"]]()
-    match config.kind:
-        case SplitKind.COLD | SplitKind.SHOTS:
-            part = cold_parts(interactions, target, config)
-        case SplitKind.WARM:
-            part = warm_parts(rows, config)
-        case SplitKind.PAPER:
-            part = paper_parts(interactions, target, config)
-        case SplitKind.TIME:
-            assert times is not None
-            part, end = time_parts(rows, times[target], config)
-            before = {domain: np.full(rows.shape[0], end) for domain in interactions}
+    part, end = _parts(interactions, target, config, times)
+    if end is not None:
+        before = {domain: np.full(rows.shape[0], end) for domain in interactions}
     if config.source_before_target:
         assert times is not None
         first = _first_times(rows, times[target])
@@ -98,6 +90,22 @@ def make_split(
     whole = config.kind in {SplitKind.COLD, SplitKind.SHOTS}
     newcomers = np.unique(rows_of(rows)[part != Part.TRAIN]) if whole else None
     return replace(split, before=before, newcomers=newcomers)
+
+
+def _parts(
+    interactions: History, target: str, config: SplitConfig, times: Times | None
+) -> tuple[Int8[np.ndarray, " entries"], float | None]:
+    """Return the part of each target row, and the moment where training ends, if one does."""
+    match config.kind:
+        case SplitKind.COLD | SplitKind.SHOTS:
+            return cold_parts(interactions, target, config), None
+        case SplitKind.WARM:
+            return warm_parts(interactions[target], config), None
+        case SplitKind.PAPER:
+            return paper_parts(interactions, target, config), None
+        case SplitKind.TIME:
+            assert times is not None
+            return time_parts(interactions[target], times[target], config)
 
 
 def _first_times(

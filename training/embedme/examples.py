@@ -100,7 +100,7 @@ def n_source_positives(data: Dataset) -> Int64[np.ndarray, " users"]:
 
 
 def histories(data: Dataset, examples: Examples, part: slice) -> History:
-    """Return what the profiles of `examples[part]` may be built from: never one of their labels."""
+    """Return what the profiles of `examples[part]` may be built from: none of their labels, unless these stay."""
     users = examples.user_rows[part]
     kept: dict[str, csr_array] = {
         domain: data.interactions[domain][users] for domain in data.sources
