@@ -163,8 +163,8 @@ def _chances(
 ) -> Float64[np.ndarray, " pairs"]:
     """Return for each pair the chance that it is among its user's first `k`."""
     n_greater, n_tied = _tied_runs(users, values)
-    places: np.ndarray = np.clip(k - n_greater, 0, n_tied)
-    return places / n_tied
+    chance: np.ndarray = np.clip(k - n_greater, 0, n_tied) / n_tied
+    return chance
 
 
 def _discounts(
