@@ -74,7 +74,14 @@ def example(name: str) -> list[str]:
 def test_the_commands_are_those_we_know():
     assert sorted(COMMANDS) == sorted(
         [
-            *("aliases build", "aliases import", "aliases lookup", "bundle", "data describe"),
+            *(
+                "aliases build",
+                "aliases import",
+                "aliases lookup",
+                "bundle",
+                "compare",
+                "data describe",
+            ),
             *(
                 "data add",
                 "data export",
@@ -167,6 +174,7 @@ def test_the_demo_runs_with_fewer_users_and_leaves_what_its_last_lines_name(
 
 JSON_COMMANDS = {
     "aliases lookup": ["my.duckdb", "Dune"],
+    "compare": ["my.duckdb", "--target", "films", "--models", "popularity", "--trials", "1"],
     "data add": ["my.duckdb", "--interactions", "interactions.csv"],
     "data describe": ["my.duckdb"],
     "data import": ["my.duckdb", "--items", "items.jsonl", "--interactions", "interactions.csv"],
