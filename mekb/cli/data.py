@@ -71,6 +71,8 @@ def import_(
     settings = load_settings(config, [*(set_ or []), *mapped])
     items, interactions = items or [], interactions or []
     found = by_domain(preset, data or [], items, interactions)
+    if not (preset or interactions or dry_run):
+        raise ConfigError("no file of interactions given: --interactions, or --preset with --data")
     if dry_run:
         previews = api.preview_data(
             items=items, interactions=interactions, preset=preset, data=found, settings=settings

@@ -1,7 +1,6 @@
 """Published data sets, in tiny files of the true shape with invented content: read right, traps and all."""
 
-import gzip
-import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,8 +10,24 @@ from mekb import api
 from mekb.config import load_settings
 from mekb.errors import SourceError, UnknownError
 from mekb.sources.presets import PRESETS, with_policies
-from mekb.sources.presets.movielens import GENRES
 from mekb.store import Store
+
+sys.path.insert(0, str(Path(__file__).parent))  # files that two files of tests share
+from published_files import (
+    META_2014,
+    META_2018,
+    META_2023,
+    REVIEW_2018,
+    REVIEW_2023,
+    amazon_2023,
+    lines,
+    movielens_1m,
+    movielens_20m,
+    movielens_100k,
+    packed,
+    recbole,
+    write,
+)
 
 
 @pytest.fixture
@@ -37,53 +52,8 @@ def read(tmp_path):
     return run
 
 
-def write(path: Path, text: str, encoding="utf-8") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = text.encode(encoding)
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
-    return path
-
-
-def lines(*rows) -> str:
-    return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-def packed(path: Path, folder: Path) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                archive.write(file, file.relative_to(folder.parent))
-    return path
-
-
 def rejected(report) -> dict[str, int]:
     return {each.reason: each.n_rows for file in report.files for each in file.rejected}
-
-
-REVIEW_2023 = {
-    "rating": 5.0, "title": "Good", "text": "A fine read.", "images": [], "asin": "B00VARIANT",
-    "parent_asin": "B000PARENT", "user_id": "AEUSER1", "timestamp": 1588687728923, "helpful_vote": 0,
-    "verified_purchase": True,
-}  # fmt: skip
-META_2023 = {
-    "main_category": "Books", "title": "The Lamp &amp; <i>the Moth</i>", "average_rating": 4.5, "rating_number": 7,
-    "features": ["A moth circles a lamp."], "description": [], "price": None, "images": [], "videos": [],
-    "store": "Ann Author (Author)", "categories": ["Books", "Fables"], "details": {"Pages": "77"},
-    "parent_asin": "B000PARENT", "bought_together": None,
-}  # fmt: skip
-
-
-def amazon_2023(folder: Path) -> Path:
-    reviews = [
-        REVIEW_2023 | {"timestamp": 1588687799000, "rating": 1.0},
-        REVIEW_2023,
-        REVIEW_2023 | {"user_id": "AEUSER2", "rating": 0.0},
-        REVIEW_2023 | {"user_id": "AEUSER3", "timestamp": -5},
-        REVIEW_2023 | {"user_id": "AEUSER4", "asin": "B00OTHER00", "rating": 3.0},
-    ]
-    write(folder / "Books.jsonl.gz", lines(*reviews))
-    write(folder / "meta_Books.jsonl.gz", lines(META_2023))
-    return folder
 
 
 def test_amazon_2023_is_read_by_parent_and_the_earliest_review_counts(read, tmp_path):
@@ -146,18 +116,6 @@ def test_a_domain_of_another_format_is_added_by_a_second_command(read, tmp_path)
         assert found.to_pylist() == [{"domain": "books", "n": 1}, {"domain": "films", "n": 3}]
 
 
-REVIEW_2018 = {
-    "overall": 4.0, "vote": "2", "verified": True, "reviewTime": "10 20, 2014", "reviewerID": "A2SUAM1J3GNN3B",
-    "asin": "0001713353", "style": {"Format:": " Hardcover"}, "reviewText": "Fine.", "summary": "ok",
-    "unixReviewTime": 1413763200,
-}  # fmt: skip
-META_2018 = {
-    "category": ["Books", "Children's Books", "</span></span></span>"], "tech1": "", "description": ["A fox &amp; a hen."],
-    "fit": "", "title": "Fox &amp; Hen", "also_buy": [], "brand": "Fox House", "feature": ["Red cover"], "rank": [],
-    "main_cat": "Books", "asin": "0001713353",
-}  # fmt: skip
-
-
 def test_amazon_2018_is_read_without_its_html(read, tmp_path):
     write(tmp_path / "x" / "Books_5.json.gz", lines(REVIEW_2018))
     scripted = META_2018 | {"asin": "B000SCRIPT", "title": "var aPageStart = (new Date()).getTime();"}  # fmt: skip
@@ -190,13 +148,6 @@ def test_ratings_without_a_header_have_their_own_order_each_year(read, tmp_path,
     other = {"amazon2018": "amazon2014", "amazon2014": "amazon2018"}[preset]
     with pytest.raises(SourceError, match=f"--preset {preset}"):
         read(other, {"books": path}, "source.strict=true")
-
-
-META_2014 = (
-    "{'asin': '0000031852', 'related': {'also_bought': ['B00JHONN1S']}, 'title': \"Girls' Ballet \\xe9\","
-    " 'price': 3.17, 'salesRank': {'Toys': 211836}, 'imUrl': 'http://x/y.jpg', 'brand': 'Coxlures',"
-    " 'categories': [['Sports', 'Dance'], ['Sports', 'Girls']], 'description': 'A tutu.'}\n"
-)
 
 
 def test_python_literals_of_2014_are_read_and_never_run(read, tmp_path):
@@ -234,49 +185,6 @@ def test_reviews_and_ratings_of_one_category_are_not_read_twice(read, tmp_path):
     write(tmp_path / "b" / "Books.csv", "user_id,parent_asin,rating,timestamp\nU,B000000001,5,1588687728923\n")  # fmt: skip
     with pytest.raises(SourceError, match="the same rows"):
         read("amazon2023", {"books": tmp_path / "b"})
-
-
-def flags(*genres) -> str:
-    return "|".join(str(int(genre in genres)) for genre in GENRES)
-
-
-def movielens_100k(folder: Path) -> Path:
-    write(folder / "u.data", "196\t242\t3\t881250949\n007\t1\t5\t891717742\n007\t3\t4\t891717700\n")
-    films = (
-        f"1|Toy Tale (1995)|01-Jan-1995||http://x|{flags('Animation', 'Comedy')}\n"
-        f'242|Matrix, The (1999)|||"q"|{flags("Sci-Fi")}\n'
-        f"3|Misérables, Les (1995)|01-Jan-1995||http://y|{flags('unknown')}\n"
-    )
-    write(folder / "u.item", films, "latin-1")
-    write(folder / "u.user", "1|24|M|technician|85711\n")
-    write(folder / "u.genre", "unknown|0\n")
-    write(folder / "u1.base", "1\t1\t5\t874965758\n")
-    return folder
-
-
-def movielens_1m(folder: Path, encoding="latin-1") -> Path:
-    write(folder / "ratings.dat", "1::1193::5::978300760\n1::661::3::978302109\n2::50::4::978298413\n")  # fmt: skip
-    films = (
-        "1193::One Flew Over the Nest (1975)::Drama\n"
-        "661::Géant, Le (1996)::Animation|Children's|Musical\n"
-        "50::Usual: a, b & c, The (1995)::Crime|Thriller\n"
-    )
-    write(folder / "movies.dat", films, encoding)
-    write(folder / "users.dat", "1::F::1::10::48067\n")
-    return folder
-
-
-def movielens_20m(folder: Path) -> Path:
-    write(folder / "ratings.csv", "userId,movieId,rating,timestamp\n1,2,3.5,1112486027\n1,29,0.5,1112484676\n")  # fmt: skip
-    films = (
-        "movieId,title,genres\n"
-        '2,"City of Lost Children, The (Cité des enfants perdus, La) (1995)",Adventure|Fantasy\n'
-        "29,Plain (1995),(no genres listed)\n"
-    )
-    write(folder / "movies.csv", films)
-    write(folder / "tags.csv", "userId,movieId,tag,timestamp\n18,2,noir,1240597180\n")
-    write(folder / "links.csv", "movieId,imdbId,tmdbId\n2,0114709,862\n")
-    return folder
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -323,19 +231,6 @@ def test_two_releases_at_once_are_refused(read, tmp_path):
     movielens_20m(tmp_path / "all" / "ml-20m")
     with pytest.raises(SourceError, match="several releases"):
         read("movielens", {"films": tmp_path / "all"})
-
-
-ATOMIC = {
-    "inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\nu1\t007\t5\t978300760\nu 2\t1e5\t2\t978300761\n",
-    "item": 'item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n007\tA "Quoted" Title\t1995\tDrama War\n',
-    "kg": "head_id:token\trelation_id:token\ttail_id:token\nm.0\tfilm.genre\tm.1\n",
-}
-
-
-def recbole(folder: Path) -> Path:
-    for ending, text in ATOMIC.items():
-        write(folder / f"toy.{ending}", text)
-    return folder
 
 
 def test_recbole_atomic_files(read, tmp_path):
