@@ -6,7 +6,7 @@ WordPiece tokenizer that neither cuts nor pads.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from training.encoder_files import find_encoder
 from training.errors import CheckpointError, EncoderError
+from training.speed import transformer_flops
 
 FOLDER = "encoder"
 """Of the language model inside a model folder; transformers reads it as it stands."""
@@ -35,8 +36,18 @@ class LanguageModel:
     hidden_size: int
     max_positions: int
     tokenizer: Tokenizer
+    n_layers: int
     files: Mapping[str, bytes]
     """`CONFIG_FILE` and `TOKENIZER_FILE`."""
+
+    def training_flops(self, lengths: Sequence[int]) -> float:
+        """Return the operations of forward and backward pass over texts of so many tokens."""
+        n_weights = sum(
+            one.numel()
+            for name, one in self.bert.named_parameters()
+            if one.dim() == 2 and not name.startswith("embeddings.")  # noqa: PLR2004  (a matrix)
+        )
+        return transformer_flops(n_weights, self.n_layers, self.hidden_size, lengths)
 
 
 def load_language_model(name: str, hidden_dropout: float) -> LanguageModel:
@@ -126,5 +137,10 @@ def _language_model(bert: nn.Module, config_text: str, tokenizer_text: str) -> L
         TOKENIZER_FILE: tokenizer.to_str().encode("utf-8"),
     }
     return LanguageModel(
-        bert, settings["hidden_size"], settings["max_position_embeddings"], tokenizer, files
+        bert,
+        settings["hidden_size"],
+        settings["max_position_embeddings"],
+        tokenizer,
+        settings["num_hidden_layers"],
+        files,
     )

@@ -10,7 +10,7 @@ from training.encoder_files import MINILM
 from training.errors import ConfigError
 from training.evaluate import Full, Protocol, Sampled
 from training.loop import LoopConfig, OptimizerName, Schedule
-from training.losses import Reduction
+from training.losses import Products, Reduction
 
 
 class ExampleMode(StrEnum):
@@ -96,6 +96,13 @@ class EmbedMeConfig(LoopConfig):
     than what was before them (`training.embedme.selection`)."""
     fine_tune: bool = True
     """Whether the language model is fine-tuned at all; False stops after the warm start (an ablation)."""
+    softmax_products: Products = Products.EXACT
+    """In what users are multiplied with all items; "bf16" takes a half to a third of the time (`training.losses`)."""
+    sampled_softmax_above: PositiveInt | None = None
+    """Size of the catalogue above which the loss is over a sample of it (`training.sampled_softmax`); None
+    takes all items always."""
+    n_sampled_items: PositiveInt = 8192
+    """Items of such a sample, on average, half of them by popularity and half of them alike."""
     validation: ValidationProtocol = ValidationProtocol.FULL
     encode_batch_size: PositiveInt = 256
     """Profiles encoded at once when users are judged."""

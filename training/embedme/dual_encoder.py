@@ -19,6 +19,7 @@ from training.embedme.bert import LanguageModel
 from training.embedme.config import EmbedMeConfig, PopularityBias
 from training.embedme.encoder import ProfileEncoder
 from training.losses import full_softmax
+from training.sampled_softmax import draw_items, inclusion_chances, sampled_softmax
 
 SHARE_FLOOR = 0.05
 """e. On folds 0 and 1 of Amazon-KG .03 and .1 rank alike (NDCG@10 within .001); .003 and .01 lose up to .004."""
@@ -100,12 +101,30 @@ class DualEncoder(nn.Module):
     ) -> Float[Tensor, ""]:
         """Return the mean loss of users, given what their texts and their taste say."""
         with torch.autocast(device_type=users.device.type, enabled=False):
-            losses = full_softmax(
-                self.users_with_tastes(users, tastes),
-                self.items_with_tastes(),
-                self.bias(),
-                positive_users=label_users,
-                positive_items=label_items,
-                reduction=self.config.reduction,
-            )
+            above = self.config.sampled_softmax_above
+            vectors = (self.users_with_tastes(users, tastes), self.items_with_tastes(), self.bias())
+            if above is not None and len(self.items) > above:
+                chances = self.sampling_chances()
+                losses = sampled_softmax(
+                    *vectors,
+                    positive_users=label_users,
+                    positive_items=label_items,
+                    drawn=draw_items(chances),
+                    chances=chances,
+                    reduction=self.config.reduction,
+                )
+            else:
+                losses = full_softmax(
+                    *vectors,
+                    positive_users=label_users,
+                    positive_items=label_items,
+                    reduction=self.config.reduction,
+                    products=self.config.softmax_products,
+                )
         return losses.mean()
+
+    def sampling_chances(self) -> Float[Tensor, " items"]:
+        """Return the chance of each item to be in a step's sample."""
+        popularity = self.log_prior.softmax(dim=0)
+        proposal = (popularity + 1.0 / len(popularity)) / 2
+        return inclusion_chances(proposal, self.config.n_sampled_items)

@@ -60,6 +60,7 @@ from training.encoder_files import portable_name
 from training.errors import CheckpointError, ConfigError, DatasetError
 from training.evaluate import Evaluation, evaluate
 from training.loop import Batch, fit_epochs, make_fabric
+from training.speed import softmax_flops
 
 BERT_PREFIX = "encoder.bert."
 """Before the names of the language model's arrays."""
@@ -73,8 +74,15 @@ class EpochBatches:
     def __init__(self, model: "EmbedMe", data: Dataset, examples: Examples) -> None:
         self._data, self._examples, self._taste = data, examples, model.learned_taste
         self._tokenizer, self._config = model.tokenizer, model.settings
+        self._language_model = model.language_model
+        self._rank, self._n_ranks = 0, 1
         self.n_skipped = 0
-        """Examples without profile text among the batches made so far."""
+        """Examples of this rank without profile text among the batches made so far."""
+
+    def share(self, rank: int, n_ranks: int) -> "EpochBatches":
+        """Keep to every n-th example of each batch, beginning with number `rank`."""
+        self._rank, self._n_ranks = rank, n_ranks
+        return self
 
     def __len__(self) -> int:
         return math.ceil(len(self._examples) / self._config.batch_size)
@@ -83,7 +91,8 @@ class EpochBatches:
         self.n_skipped = 0
         size = self._config.batch_size
         for start in range(0, len(self._examples), size):
-            yield self._batch(slice(start, min(start + size, len(self._examples))))
+            stop = min(start + size, len(self._examples))
+            yield self._batch(slice(start + self._rank, stop, self._n_ranks))
 
     def _batch(self, part: slice) -> Batch | None:
         users = example_users(self._data, self._examples, part)
@@ -92,7 +101,9 @@ class EpochBatches:
         self.n_skipped += len(texts) - len(kept)
         if not len(kept):
             return None
-        rows = pack(self._tokenizer.ids([texts[i] for i in kept]), self._config.max_tokens)
+        ids = self._tokenizer.ids([texts[i] for i in kept])
+        rows = pack(ids, self._config.max_tokens)
+        lengths = [len(one) for one in ids]
         labels = self._examples.labels[part][kept]
         items = torch.from_numpy(labels.indices.astype(np.int64))
         user_rows = self._examples.user_rows[part][kept]
@@ -100,6 +111,9 @@ class EpochBatches:
         return Batch(
             (*rows, torch.from_numpy(tastes), torch.from_numpy(rows_of(labels)), items),
             users.ids[kept],
+            n_tokens=sum(lengths),
+            flops=self._language_model.training_flops(lengths)
+            + softmax_flops(len(kept), labels.shape[1], self._config.embedding_size),
         )
 
 
@@ -189,6 +203,13 @@ class EmbedMe(VectorRecommender):
         return self._module
 
     @property
+    def language_model(self) -> LanguageModel:
+        """The language model with its files, once fitted or restored."""
+        if self._language_model is None:
+            raise not_fitted(self)
+        return self._language_model
+
+    @property
     def tokenizer(self) -> ProfileTokenizer:
         """The tokenizer of profiles, once fitted or restored."""
         if self._tokenizer is None:
@@ -220,9 +241,7 @@ class EmbedMe(VectorRecommender):
             f"{task.n_skipped} examples of the last epoch had no profile text and were skipped",
             f"{n_cold} of {len(n_liked)} items have no training row: their vectors are not learned",
         ]
-        return FitReport(
-            report.seconds, report.losses, report.validation, report.chosen_epoch, tuple(notes)
-        )
+        return replace(report, notes=tuple(notes))
 
     def _set_prior(self, data: Dataset, context: FitContext) -> None:
         strength, learned = self.settings.prior_strength, self.learned_taste
