@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         audit,
         build_aliases,
         build_profiles,
+        compare,
         describe,
         evaluate,
         evaluate_linking,
@@ -42,19 +43,23 @@ if TYPE_CHECKING:
         update_profiles,
         user_graph,
         validate_profiles,
+        write_split,
     )
+    from mekb.comparison_plan import Plan
     from mekb.config import Settings, load_settings
     from mekb.store import Store
 
     __version__: str
 
 __all__ = [
+    "Plan",
     "Settings",
     "Store",
     "add_data",
     "audit",
     "build_aliases",
     "build_profiles",
+    "compare",
     "describe",
     "evaluate",
     "evaluate_linking",
@@ -77,9 +82,15 @@ __all__ = [
     "update_profiles",
     "user_graph",
     "validate_profiles",
+    "write_split",
 ]
 
-_ROOMS = {"Settings": "mekb.config", "load_settings": "mekb.config", "Store": "mekb.store"}
+_ROOMS = {
+    "Plan": "mekb.comparison_plan",
+    "Settings": "mekb.config",
+    "load_settings": "mekb.config",
+    "Store": "mekb.store",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -105,7 +105,7 @@ def compare(
         UnknownError: a domain, model, control or ablation is not known.
         DatasetError: the split leaves nobody to test on.
     """
-    from mekb.compare import compare as put_side_by_side
+    from mekb.comparison import compare as put_side_by_side
     from mekb.models import Route
 
     with opened(store) as source:
@@ -146,6 +146,22 @@ def write_split(
         return store_split(
             source, Path(folder), (given, target), config, n_negatives=n_negatives, force=force
         )
+
+
+def write_card(store: StoreLike, model: str | Path) -> str:
+    """Measure a model on its validation and its test users, and write its README.md anew; return the text.
+
+    Args:
+        store: The store the model was trained on.
+        model: Its folder, as `train` wrote it.
+
+    Raises:
+        StoreError: the store is not what the model was trained on.
+    """
+    from mekb.models import write_card as write
+
+    with opened(store) as source:
+        return write(source, Path(model))
 
 
 def make_bundle(

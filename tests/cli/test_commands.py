@@ -23,6 +23,7 @@ MAKES = {
     "train": ["model"],
     "bundle": ["bundle"],
     "data export": ["tables"],
+    "compare": ["my.duckdb.compare"],
 }
 """What an example writes, and must not find there."""
 FILES = {
