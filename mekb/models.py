@@ -7,7 +7,7 @@ that has changed since is refused.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,21 @@ from mekb.dataset import SplitWorld, World, split_world
 from mekb.errors import StoreError, UnknownError
 from mekb.fingerprint import file_fingerprint
 from mekb.linking import alias_index
+from mekb.model_card import ITEMS, RECORDS, Measured, item_file, model_card, run_facts
 from mekb.neighbours import with_neighbours
-from mekb.output import check_folder, folder_written_whole
+from mekb.output import check_folder, folder_written_whole, written_whole
 from mekb.runs import Stage, record_run, settings_of, table_inputs
 from mekb.scoring import NeighbourConfig, ScoringConfig
 from mekb.store import Store
 from mekb.worlds import world_of
 from training import checkpoint
 from training.contract import FitContext, FitReport, Progress, Recommender, VectorRecommender
+from training.dataset import HeldOut
 from training.embedme.config import EmbedMeConfig
 from training.embedme.model import EmbedMe
 from training.evaluate import Evaluation, Full, Measure, Sampled, compare, evaluate
 from training.registry import names
+from training.run_log import RunLog, make_loggers
 from training.split_config import SplitConfig
 from training.tuning import fit_best
 
@@ -130,7 +133,8 @@ def train_model(
     world = with_neighbours(world, store, settings.neighbours)
     split = split_world(world, target, settings.split, settings.scoring)
     model = EmbedMe(EmbedMeConfig.preset(settings.train.preset, **settings.train.model))
-    report = model.fit(split.data, fit_context(settings, None, on_progress))
+    context = fit_context(settings, None, on_progress)
+    report, records = _fit(model, split, folder, settings, context)
     metadata = {
         "target": target,
         "sources": list(split.data.sources),
@@ -145,11 +149,62 @@ def train_model(
             "chosen_epoch": report.chosen_epoch,
             "notes": list(report.notes),
         },
+        **run_facts(split, context.device),
     }
+    beside = {ITEMS: item_file(world, split), RECORDS: records.encode()}
+    measured = _measured(model, split, {"validation users, who chose the epoch": split.data.valid})
     with folder_written_whole(folder, marks=MARKS, force=force) as aside:
-        checkpoint.save(model, aside, metadata)
+        checkpoint.save(model, aside, metadata, beside)
+        card = model_card(model.saved_config(), metadata, measured, model.paper)
+        (aside / checkpoint.CARD).write_text(card, encoding="utf-8")
     _record(store, folder, route, settings, report)
     return TrainedModel(folder, target, split.data.sources, report)
+
+
+def _fit(
+    model: Recommender, split: SplitWorld, folder: Path, settings: Settings, context: FitContext
+) -> tuple[FitReport, str]:
+    """Fit a model and tell the loggers; return the report, and the records as JSON lines."""
+    logs = Path(settings.train.log_folder or folder.with_name(f"{folder.name}.logs"))
+    log = RunLog(make_loggers(settings.train.loggers, logs, folder.name))
+    log.settings({**model.saved_config(), "seed": context.seed, "precision": context.precision})
+    done = False
+    try:
+        report = model.fit(split.data, replace(context, on_record=log.record))
+        done = True
+    finally:
+        log.close(done=done)
+    return report, log.json_lines()
+
+
+def _measured(
+    model: Recommender, split: SplitWorld, users: Mapping[str, HeldOut | None]
+) -> list[Measured]:
+    """Return how a model does on groups of users; a group of nobody is left out."""
+    return [
+        Measured.of(who, evaluate(model, split.data, held_out, PROTOCOLS))
+        for who, held_out in users.items()
+        if held_out is not None and len(held_out.user_rows)
+    ]
+
+
+def write_card(store: Store, folder: Path) -> str:
+    """Measure a trained model on its validation and its test users, and write its card anew; return the card.
+
+    Raises:
+        StoreError: the store is not what the model was trained on.
+    """
+    loaded = _load(store, folder)
+    groups = {
+        "validation users, who chose the epoch": loaded.split.data.valid,
+        "test users, never seen in training": loaded.split.test,
+    }
+    measured = _measured(loaded.model, loaded.split, groups)
+    model = loaded.model
+    card = model_card(model.saved_config(), loaded.metadata, measured, model.paper)
+    with written_whole(folder / checkpoint.CARD, force=True) as aside:
+        aside.write_text(card, encoding="utf-8")
+    return card
 
 
 def _record(

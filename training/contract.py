@@ -68,6 +68,10 @@ def ignore_progress(progress: Progress) -> None:
     """Show nothing."""
 
 
+def ignore_record(record: Mapping[str, Any]) -> None:
+    """Log nothing."""
+
+
 @dataclass(frozen=True)
 class FitContext:
     """How to train, apart from what is trained."""
@@ -79,6 +83,8 @@ class FitContext:
     folder: Path | None = None
     """Where checkpoints and metrics of this fit may be written; None writes nothing."""
     on_progress: Callable[[Progress], None] = ignore_progress
+    on_record: Callable[[Mapping[str, Any]], None] = ignore_record
+    """Told of each epoch that ends: its number, loss, validation and what else the loop records."""
     snapshot_steps: int | None = None
     """Write a snapshot after so many steps too, not only after each epoch (with `folder`)."""
     snapshot_seconds: float | None = None

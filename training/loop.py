@@ -284,6 +284,8 @@ class _Run:
     def record(self, state: Snapshot) -> None:
         """Log the last epoch and, where there is a folder, write its records and the snapshot."""
         logger.info("epoch", extra=state.history[-1])
+        if self.ranks.is_first:
+            self.context.on_record(state.history[-1])
         if self.context.folder is None or not self.ranks.is_first:
             return
         write_snapshot(self.context.folder, state, self.identity)

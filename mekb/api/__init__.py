@@ -34,7 +34,15 @@ from mekb.api.exports import (
     validate_profiles,
 )
 from mekb.api.linking import BuiltAliases, build_aliases, evaluate_linking, link, link_text, lookup
-from mekb.api.models import compare, evaluate, make_bundle, open_bundle, train, write_split
+from mekb.api.models import (
+    compare,
+    evaluate,
+    make_bundle,
+    open_bundle,
+    train,
+    write_card,
+    write_split,
+)
 from mekb.api.profiles import (
     build_profiles,
     edit_profile,
@@ -93,5 +101,6 @@ __all__ = [
     "update_profiles",
     "user_graph",
     "validate_profiles",
+    "write_card",
     "write_split",
 ]

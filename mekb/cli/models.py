@@ -91,6 +91,18 @@ def evaluate(
         note(line)
 
 
+def card(store: StoreArgument, model: ModelArgument) -> None:
+    """Measure a model on validation and test users and write its model card, README.md, anew.
+
+    Example: mekb card my.duckdb model
+    """
+    from mekb import api
+    from mekb.cli.output import note
+
+    api.write_card(store, model)
+    note(f"{model / 'README.md'}: written")
+
+
 def bundle(
     store: StoreArgument,
     model: ModelArgument,

@@ -70,7 +70,12 @@ def warm_start(
         warmup_epochs=0.0,
         patience=config.head_patience,
     )
-    alone = FitContext(context.seed, context.device, "32-true", None, context.on_progress)
+    alone = FitContext(
+        context.seed,
+        context.device,
+        on_progress=context.on_progress,
+        on_record=lambda record: context.on_record({"stage": "warm start", **record}),
+    )
     start = {name: one.detach().clone() for name, one in task.module.state_dict().items()}
     before = task.evaluation()
     report = fit_epochs(task, loop, alone)
