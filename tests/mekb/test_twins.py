@@ -159,7 +159,7 @@ def test_equal_title_and_text_count_whatever_their_case_but_no_bare_title():
     assert found(items, bought(0, 1)) == {("text", frozenset({0, 1}))}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 7)), unique=True, min_size=1, max_size=48),
     st.integers(1, 4),
