@@ -62,7 +62,7 @@ def tables_of(items, events):
 
 def found(items, events, **config):
     """Return {(kind, frozenset of item numbers)} of a world."""
-    connection = duckdb.default_connection()  # opening one for every example would take most of the time
+    connection = duckdb.default_connection()  # opening one for every example is slow
     for name, table in tables_of(items, events).items():
         connection.register("given", table)
         connection.execute(f"create or replace table {name} as select * from given")
