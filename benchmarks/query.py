@@ -11,6 +11,7 @@ imports, in a process of its own.
 """
 
 import argparse
+import contextlib
 import gzip
 import json
 import subprocess
@@ -31,6 +32,7 @@ from scipy.sparse import csr_array
 from mekb import api
 from mekb.bundle import Bundle
 from mekb.config import load_settings
+from mekb.errors import UnknownError
 from mekb.given import history_of, weights_of_interests, weights_of_text
 from mekb.query import encode
 from mekb.sample import sample_pages, write_sample_world
@@ -136,7 +138,8 @@ def questions(bundle: Bundle, n: int, seed: int = 0) -> dict[str, list[Question]
     for _ in range(n):
         history = [pairs[i] for i in rng.choice(len(pairs), rng.integers(3, 30), replace=False)]
         chosen = [titles[i] for i in rng.choice(len(titles), rng.integers(1, 12), replace=False)]
-        text = f"I enjoyed {', '.join(chosen)} a lot."
+        names = [title.partition(" (")[0] for title in chosen]
+        text = f"I enjoyed {', '.join(names)} a lot."
         lines = [f"{domain}:{name}" for domain, name in history]
         asked["history"].append(
             Question(
@@ -150,9 +153,9 @@ def questions(bundle: Bundle, n: int, seed: int = 0) -> dict[str, list[Question]
                 weights_of_interests(bundle, chosen)[0],
             )
         )
-        asked["text"].append(
-            Question(partial(api.recommend, bundle, text=text), weights_of_text(bundle, text)[0])
-        )
+        with contextlib.suppress(UnknownError):  # nothing in it that the dictionary knows
+            weights, _ = weights_of_text(bundle, text)
+            asked["text"].append(Question(partial(api.recommend, bundle, text=text), weights))
     return asked
 
 

@@ -221,6 +221,6 @@ def not_fitted(model: Recommender) -> TrainingError:
 def empty_history(n_users: int, items: Mapping[str, int]) -> dict[str, csr_array]:
     """Return histories of `n_users` users who did nothing; `items` gives each domain's size."""
     return {
-        domain: csr_array((n_users, n_items), dtype=np.float32)
+        domain: csr_array((n_users, n_items), dtype=np.float32)  # type: ignore[misc]  # the stubs take a shape for data
         for domain, n_items in items.items()
     }

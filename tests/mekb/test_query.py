@@ -10,10 +10,10 @@ from scipy.sparse import csr_array
 from mekb import api
 from mekb.errors import UnknownError
 from mekb.explain import MAX_INTERESTS, MIN_CONTRIBUTION
+from mekb.given import history_of, weights_of_interests
 from mekb.interests import liked_items
 from mekb.profile import SEPARATOR, TASTE_WEIGHTS
-from mekb.given import history_of, weights_of_interests
-from mekb.query import answer
+from mekb.query import Wanted, answer
 from mekb.scoring import smoothed_frequency
 from mekb.store import Store
 from training.contract import UserBatch, empty_history
@@ -372,3 +372,98 @@ class TestHistory:
     def test_a_user_without_a_store_is_refused(self, bundle):
         with pytest.raises(UnknownError, match="without a store"):
             api.recommend(bundle, user="u00001")
+
+
+class TestWanted:
+    """What may be recommended."""
+
+    def test_the_best_that_are_left_come_in_their_order(self, bundle, users):
+        pairs = next(iter(users.values()))
+        full = api.recommend(bundle, history=as_lines(pairs), k=10_000, explain=False)
+        order = [one.item for one in full.recommendations]
+        for n_blocked in (1, 3, len(order) - 2):
+            wanted = Wanted(blocked=frozenset(order[:n_blocked]))
+            found = api.recommend(
+                bundle, history=as_lines(pairs), k=5, explain=False, wanted=wanted
+            )
+            left = full.recommendations[n_blocked:][:5]
+            assert [one.item for one in found.recommendations] == [one.item for one in left]
+            assert [one.score for one in found.recommendations] == pytest.approx(
+                [one.score for one in left], abs=1e-4
+            )
+            assert [one.rank for one in found.recommendations] == list(range(1, len(left) + 1))
+
+    def test_seen_items_come_back_where_asked_for(self, bundle):
+        seen = bundle.items["films"].names[:3]
+        lines = [f"films:{name}" for name in seen]
+        shown = api.recommend(bundle, history=lines, k=10_000, explain=False).recommendations
+        assert not {one.item for one in shown} & set(seen)
+        again = api.recommend(
+            bundle, history=lines, k=10_000, explain=False, wanted=Wanted(seen=True)
+        ).recommendations
+        assert {one.item for one in again} == set(bundle.items["films"].names)
+        without = [one.item for one in again if one.item not in seen]
+        assert without == [one.item for one in shown]
+
+    def test_categories_and_brands_are_those_of_the_store(self, bundle, project):
+        with Store.open(project.store) as store:
+            rows = store.connection.execute(
+                "select external_id, brand, categories from items where domain = 'films'"
+            ).fetchall()
+        shelf_of = {
+            item: {name.casefold() for name in [brand, *categories] if name}
+            for item, brand, categories in rows
+        }
+        shelves = sorted(set().union(*shelf_of.values()))
+        assert len(shelves) > 3
+        for name in [shelves[0], shelves[-1].upper()]:
+            found = api.recommend(
+                bundle,
+                interests=["Jazz"],
+                k=10_000,
+                explain=False,
+                wanted=Wanted(categories=frozenset({name})),
+            )
+            held = {item for item, names in shelf_of.items() if name.casefold() in names}
+            assert {one.item for one in found.recommendations} == held
+
+    def test_popularity_keeps_to_what_is_wanted(self, bundle):
+        target = bundle.items["films"]
+        popular = answer(bundle, csr_array((1, len(bundle.profiles.entities.titles))), k=3)
+        first = popular.recommendations[0].item
+        found = answer(
+            bundle,
+            csr_array((1, len(bundle.profiles.entities.titles))),
+            k=10_000,
+            wanted=Wanted(blocked=frozenset({first})),
+        )
+        assert len(found.recommendations) == len(target.names) - 1
+        assert found.recommendations[0].item == popular.recommendations[1].item
+
+    def test_what_is_not_there_is_named(self, bundle):
+        with pytest.raises(UnknownError, match="no item 'f9999' in 'films' to block"):
+            api.recommend(bundle, interests=["Jazz"], wanted=Wanted(blocked=frozenset({"f9999"})))
+        known = next(iter(bundle.shelves))
+        with pytest.raises(UnknownError, match=f"no category or brand .* did you mean .*{known}"):
+            api.recommend(
+                bundle, interests=["Jazz"], wanted=Wanted(categories=frozenset({f"{known}x"}))
+            )
+
+
+class TestText:
+    """Words of their own."""
+
+    def test_a_text_is_answered_as_the_interests_it_names(self, bundle):
+        found = api.recommend(bundle, text="I love jazz music by Miles Davis, and Hayao Miyazaki.")
+        titles = [title for title, _ in found.interests]
+        assert "Miles Davis" in titles
+        assert "Hayao Miyazaki" in titles
+        assert found.recommendations == api.recommend(bundle, interests=titles).recommendations
+
+    def test_a_text_without_a_name_says_so(self, bundle):
+        with pytest.raises(UnknownError, match="names nothing the alias table knows"):
+            api.recommend(bundle, text="I like it when it rains.")
+
+    def test_a_text_and_a_history_are_one_too_many(self, bundle):
+        with pytest.raises(UnknownError, match="give one of"):
+            api.recommend(bundle, text="Miles Davis", history=["b001"])
