@@ -91,3 +91,15 @@ def test_titles_constant_and_source_only(world, histories):
     texts = SourceOnly(world.profiles, "films").texts(histories)
     assert not any("film" in text for text in texts)
     assert all("book" in text for text in texts)
+
+
+def test_the_leak_on_purpose_leaves_labels_in_the_profile(world):
+    from training.embedme.config import EmbedMeConfig
+    from training.embedme.examples import Drawing, draw_examples, histories
+
+    for leaky in (False, True):
+        drawing = Drawing.of(EmbedMeConfig(labels_in_profile=leaky))
+        examples = draw_examples(world.data, drawing, np.random.default_rng(0))
+        held = histories(world.data, examples, slice(None))["films"]
+        both = held.multiply(examples.labels > 0)
+        assert both.nnz == (examples.labels.nnz if leaky else 0)

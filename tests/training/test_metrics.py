@@ -1,4 +1,4 @@
-"""HR@K and NDCG@K against brute force over all orders of tied items."""
+"""HR@K, NDCG@K, precision and recall against brute force over all orders of tied items."""
 
 from itertools import pairwise, permutations
 
@@ -9,22 +9,24 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from training.errors import CannotJudgeError, DatasetError
-from training.metrics import hit_rate, ndcg, places
+from training.metrics import hit_rate, ndcg, place_chance, place_gain, places, precision, recall
 
 
-def brute_force(scores: list[float], liked: set[int], k: int) -> tuple[float, float]:
+def brute_force(scores: list[float], liked: set[int], k: int) -> tuple[float, ...]:
     """Average over every order of the items that the scores allow."""
     candidates = [item for item in range(len(scores)) if not np.isnan(scores[item])]
-    hits, gains, n_orders = 0.0, 0.0, 0
+    hits, gains, n_found, n_orders = 0.0, 0.0, 0, 0
     for order in permutations(candidates):
         if any(scores[a] < scores[b] for a, b in pairwise(order)):
             continue
         n_orders += 1
         found = [place for place, item in enumerate(order[:k]) if item in liked]
         hits += bool(found)
+        n_found += len(found)
         gains += sum(1 / np.log2(place + 2) for place in found)
     best = sum(1 / np.log2(place + 2) for place in range(min(len(liked), k)))
-    return hits / n_orders, gains / n_orders / best
+    mean = n_found / n_orders
+    return hits / n_orders, gains / n_orders / best, mean / k, mean / len(liked)
 
 
 @st.composite
@@ -45,16 +47,27 @@ def test_equal_to_the_average_over_all_orders(case):
     row = np.zeros((1, len(scores)))
     row[0, sorted(liked)] = 1
     ranked = places(np.array([scores], dtype=np.float32), csr_array(row))
-    expected_hit, expected_ndcg = brute_force(scores, liked, k)
-    assert hit_rate(ranked, k)[0] == pytest.approx(expected_hit, abs=1e-12)
-    assert ndcg(ranked, k)[0] == pytest.approx(expected_ndcg, abs=1e-12)
+    found = [metric(ranked, k)[0] for metric in (hit_rate, ndcg, precision, recall)]
+    assert found == pytest.approx(brute_force(scores, liked, k), abs=1e-12)
+
+
+@given(cases())
+@settings(max_examples=60, deadline=None)
+def test_a_positive_alone_has_the_hit_rate_and_ndcg_of_its_place(case):
+    scores, _, k = case
+    ranked = places(np.array([scores], dtype=np.float32), csr_array(np.eye(1, len(scores))))
+    hit, gain, _, _ = brute_force(scores, {0}, k)
+    assert place_chance(ranked, k)[0] == pytest.approx(hit, abs=1e-12)
+    assert place_gain(ranked, k)[0] == pytest.approx(gain, abs=1e-12)
 
 
 @pytest.mark.parametrize("n_items", [10, 1000, 25_000])
 def test_a_constant_scorer_gets_chance(n_items):
     positives = csr_array(([1.0], ([0], [n_items // 2])), shape=(1, n_items))
     ranked = places(np.zeros((1, n_items), dtype=np.float32), positives)
-    assert hit_rate(ranked, 10)[0] == pytest.approx(10 / n_items, rel=1e-12)
+    for metric in (hit_rate, recall):
+        assert metric(ranked, 10)[0] == pytest.approx(10 / n_items, rel=1e-12)
+    assert precision(ranked, 10)[0] == pytest.approx(1 / n_items, rel=1e-12)
 
 
 def test_many_rows_at_once_equal_one_by_one(monkeypatch):
