@@ -176,7 +176,7 @@ def settings(tiny_bert: Path) -> Callable[[str], dict[str, object]]:
             "autoencoder_batch_size": 24,
         },
         **dict.fromkeys(("bpr_mf", "cmf"), FACTORS),
-        "conet": {**FACTORS, "batch_size": 64, "learning_rate": 1e-2},
+        "conet": {**FACTORS, "batch_size": 256},
         "lightgcn": {**FACTORS, "batch_size": 64, "epochs": 10},
         "youtube_dnn": {**FACTORS, "hidden": (32,), "learning_rate": 1e-2},
         **dict.fromkeys(("emcdr", "sscdr", "dcdcsr"), MAPPED),
