@@ -14,12 +14,19 @@ from typing_extensions import override
 
 from mekb.cli.options import (
     ConfigOption,
+    ConfOption,
+    Engine,
+    EngineOption,
     ForceOption,
     Format,
     FormatOption,
+    InputOption,
+    MasterOption,
+    OutputOption,
     QuietOption,
     SetOption,
     StoreArgument,
+    spark_settings,
 )
 
 if TYPE_CHECKING:
@@ -58,10 +65,27 @@ class RuleName(StrEnum):
 
 @app.command("items")
 def items(
-    store: StoreArgument,
+    store: Annotated[
+        Path | None, typer.Argument(help="The store: one DuckDB file.", show_default=False)
+    ] = None,
     text: Annotated[
         str | None, typer.Option("--text", help="Link this text and print it; nothing is stored.")
     ] = None,
+    engine: EngineOption = Engine.DUCKDB,
+    input: InputOption = None,
+    output: OutputOption = None,
+    dictionary: Annotated[
+        Path | None,
+        typer.Option(
+            "--dictionary",
+            help="Spark: the folder STORE.aliases beside a store, which all workers see.",
+        ),
+    ] = None,
+    ship: Annotated[
+        bool, typer.Option("--ship", help="Spark: copy the dictionary to the workers.")
+    ] = False,
+    master: MasterOption = "local[*]",
+    conf: ConfOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     force: ForceOption = False,
@@ -70,7 +94,8 @@ def items(
 ) -> None:
     """Link the items of a store to entities, or one text given on the command line.
 
-    The word "items" may be left out.
+    The word "items" may be left out. On Spark: items exported with 'mekb data export STORE FOLDER --table items'
+    in, mentions out.
 
     Example: mekb link items my.duckdb --text "Kubrick's film of Stephen King's The Shining"
     """
@@ -81,6 +106,27 @@ def items(
     from mekb.config import load_settings
 
     settings = load_settings(config, set_ or [])
+    if engine is Engine.SPARK:
+        if store is not None or text is not None or not (input and output and dictionary):
+            raise typer.BadParameter(
+                "--engine spark takes --input, --output and --dictionary, and no store or text"
+            )
+        api.link_on_spark(
+            input,
+            output,
+            dictionary,
+            ship=ship,
+            master=master,
+            conf=spark_settings(conf),
+            settings=settings,
+            force=force,
+        )
+        note(f"{output}: mentions; 'mekb link import STORE {output}' takes them into the store")
+        return
+    if store is None or input or output or dictionary or ship or conf:
+        raise typer.BadParameter(
+            "give a store; --input, --output, --dictionary, --ship and --conf are of --engine spark"
+        )
     if text is not None:
         mentions = api.link_text(store, text, settings=settings)
         print_rows([dataclasses.asdict(mention) for mention in mentions], format, title="Mentions")
@@ -92,6 +138,26 @@ def items(
         print_json(done)
     elif done.report is not None:
         print_facts(dataclasses.asdict(done.report), title="Linked")
+
+
+@app.command("import")
+def import_(
+    store: StoreArgument,
+    folder: Annotated[Path, typer.Argument(help="What 'mekb link --engine spark' wrote.")],
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Take mentions linked on Spark into the store whose items they are of, and do the rest of linking.
+
+    Example: mekb link import my.duckdb linked
+    """
+    from mekb import api
+    from mekb.cli.output import note
+    from mekb.config import load_settings
+
+    settings = load_settings(config, set_ or [])
+    note(str(api.import_mentions(store, folder, settings=settings, force=force)))
 
 
 @app.command("evaluate")

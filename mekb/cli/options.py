@@ -38,6 +38,32 @@ ForceOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
+
+class Engine(StrEnum):
+    """Where the work is done."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
+EngineOption = Annotated[
+    Engine, typer.Option("--engine", help="Work in the store, or on Spark: Parquet to Parquet.")
+]
+InputOption = Annotated[
+    str | None,
+    typer.Option("--input", help="Spark: what 'mekb data export' wrote; path or URI."),
+]
+OutputOption = Annotated[
+    str | None, typer.Option("--output", help="Spark: where to write; path or URI.")
+]
+MasterOption = Annotated[
+    str, typer.Option("--master", help="Spark: local[2], spark://host:7077, yarn, ...")
+]
+ConfOption = Annotated[
+    list[str] | None,
+    typer.Option("--conf", help="Spark: a setting NAME=VALUE; may be repeated."),
+]
+
 MemoryOption = Annotated[
     str | None,
     typer.Option(
@@ -61,6 +87,21 @@ def machine_settings(
         "spill_folder": json.dumps(str(spill_folder)) if spill_folder else None,
     }
     return [f"store.{name}={value}" for name, value in asked.items() if value is not None]
+
+
+def spark_settings(conf: list[str] | None) -> dict[str, str]:
+    """Return what --conf said of Spark, by name.
+
+    Raises:
+        BadParameter: a setting is not of the form NAME=VALUE.
+    """
+    settings = {}
+    for setting in conf or []:
+        name, equals, value = setting.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter(f"--conf {setting}: write NAME=VALUE")
+        settings[name] = value
+    return settings
 
 
 def words(text: str) -> list[str]:

@@ -392,3 +392,37 @@ def test_the_command_says_what_it_wrote_and_nothing_of_spark(world, scored, tmp_
     assert len(done.stderr.splitlines()) == 2
     for table in ("user_entity", "profiles"):
         assert read(out, table).equals(read(scored, table))
+
+
+@spark
+def test_the_linker_has_a_command_and_its_mentions_one_to_come_home_by(shop, tmp_path):
+    link_here(shop, LinkConfig(), EntityWeights(), on_progress=api.no_progress)
+    expected = {name: shop.read(name) for name in ("mentions", "custom_entities", "item_entities")}
+    export_tables(shop, tmp_path / "tables", ("items",))
+    dictionary, out = aliases_folder(shop.path), tmp_path / "linked"
+    shop.close()
+
+    def mekb(*words):
+        command = [sys.executable, "-m", "mekb", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    where = ("--input", tmp_path / "tables", "--output", out)
+    words = ("link", "--engine", "spark", "--master", "local[2]", *where)
+    short = mekb(*words)
+    assert short.returncode == 2
+    assert "--dictionary" in short.stderr
+    both = mekb("link", shop.path, *where)
+    assert both.returncode == 2
+    assert "are of --engine spark" in " ".join(both.stderr.split())
+    conf = [word for name, value in QUICK.items() for word in ("--conf", f"{name}={value}")]
+    done = mekb(*words, "--dictionary", dictionary, "--ship", *conf)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"{out}: mentions")
+    assert len(done.stderr.splitlines()) == 1
+    assert read(out, "mentions").to_pylist() == expected["mentions"].to_pylist()
+    home = mekb("link", "import", shop.path, out, "--force")
+    assert home.returncode == 0, home.stderr
+    with Store.open(shop.path) as again:
+        for name, table in expected.items():
+            assert again.read(name).equals(table)

@@ -1,6 +1,5 @@
 """`mekb profiles build`, `import`, `update` and `infer`: what scores people's interests."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,22 +7,22 @@ import typer
 
 from mekb.cli.options import (
     ConfigOption,
+    ConfOption,
+    Engine,
+    EngineOption,
     ForceOption,
+    InputOption,
+    MasterOption,
     MemoryOption,
+    OutputOption,
     QuietOption,
     SetOption,
     SpillOption,
     StoreArgument,
     ThreadsOption,
     machine_settings,
+    spark_settings,
 )
-
-
-class Engine(StrEnum):
-    """Where the SQL of the score is run."""
-
-    DUCKDB = "duckdb"
-    SPARK = "spark"
 
 
 def build(
@@ -33,24 +32,11 @@ def build(
     memory_limit: MemoryOption = None,
     threads: ThreadsOption = None,
     spill_folder: SpillOption = None,
-    engine: Annotated[
-        Engine,
-        typer.Option("--engine", help="Score in the store, or on Spark: Parquet to Parquet."),
-    ] = Engine.DUCKDB,
-    input: Annotated[
-        str | None,
-        typer.Option("--input", help="Spark: what 'mekb data export' wrote; path or URI."),
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", help="Spark: where to write; path or URI.")
-    ] = None,
-    master: Annotated[
-        str, typer.Option("--master", help="Spark: local[2], spark://host:7077, yarn, ...")
-    ] = "local[*]",
-    conf: Annotated[
-        list[str] | None,
-        typer.Option("--conf", help="Spark: a setting NAME=VALUE; may be repeated."),
-    ] = None,
+    engine: EngineOption = Engine.DUCKDB,
+    input: InputOption = None,
+    output: OutputOption = None,
+    master: MasterOption = "local[*]",
+    conf: ConfOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     force: ForceOption = False,
@@ -72,9 +58,13 @@ def build(
             raise typer.BadParameter(
                 "--engine spark takes --input and --output, and no store or limits of this machine"
             )
-        settings_of_spark = dict(_name_and_value(setting) for setting in conf or [])
         found = api.build_profiles_on_spark(
-            input, output, master=master, conf=settings_of_spark, settings=settings, force=force
+            input,
+            output,
+            master=master,
+            conf=spark_settings(conf),
+            settings=settings,
+            force=force,
         )
         note(f"{output}: {', '.join(found.tables)} of {found.n_users:,} users")
     else:
@@ -90,13 +80,6 @@ def build(
     k_star = settings.scoring.k_star
     below, at = seam(k_star)
     note(f"s(k) at k* = {k_star:g}: {below:.6f} from below, {at:.6f} from k* on")
-
-
-def _name_and_value(setting: str) -> tuple[str, str]:
-    name, equals, value = setting.partition("=")
-    if not (name and equals):
-        raise typer.BadParameter(f"--conf {setting}: write NAME=VALUE")
-    return name, value
 
 
 def import_(
