@@ -15,7 +15,7 @@ Written aside and renamed, so that a folder of the final name is whole; every ha
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,15 +31,18 @@ from scipy.sparse import csr_array
 from alias_tables.lookup import AliasIndex
 from entity_linking.config import LinkConfig
 from entity_linking.linker import Linker
+from mekb.config import EXACT, BundleConfig
 from mekb.dataset import SplitWorld, World
 from mekb.errors import BundleError
 from mekb.fingerprint import file_fingerprint
+from mekb.index import build_index
 from mekb.output import folder_written_whole
 from mekb.profile import EntityTable, ProfileScorer
 from mekb.relations import one_hop
 from mekb.scoring import NeighbourConfig, ScoringConfig
 from training import checkpoint
 from training.contract import VectorRecommender
+from training.evaluate import user_batch
 
 FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
@@ -65,6 +68,8 @@ class BundleParts:
     """The dictionary that resolves interests given by name."""
     origin: Mapping[str, Any]
     """What to remember of where it came from (settings, fingerprints); JSON-able."""
+    config: BundleConfig = field(default_factory=BundleConfig)
+    """Which index."""
 
 
 def write_bundle(folder: Path, parts: BundleParts, *, force: bool = False) -> None:
@@ -78,8 +83,7 @@ def write_bundle(folder: Path, parts: BundleParts, *, force: bool = False) -> No
         checkpoint.save(parts.model, aside / "model", {"target": data.target})
         _write_tables(aside, parts.world, parts.split)
         vectors = np.ascontiguousarray(parts.model.item_vectors())
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        index.add(vectors)
+        index, facts = build_index(vectors, parts.config, _tried_with(parts))
         faiss.write_index(index, str(aside / INDEX))
         parts.aliases.save(aside / "aliases")
         manifest = {
@@ -89,12 +93,23 @@ def write_bundle(folder: Path, parts: BundleParts, *, force: bool = False) -> No
             "scoring": profiles.config.model_dump(mode="json"),
             "neighbours": parts.world.neighbours.model_dump(mode="json"),
             "n_users": profiles.entities.n_all,
+            "index": facts,
             "origin": dict(parts.origin),
             "files": _hashes(aside),
         }
         manifest["digest"] = _digest(manifest)
         text = json.dumps(manifest, indent=1, sort_keys=True)
         (aside / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _tried_with(parts: BundleParts) -> npt.NDArray[np.float32]:
+    """Return vectors of training users on whom an approximate index is tried; none for the exact one."""
+    data = parts.split.data
+    rows = np.flatnonzero(sum(np.diff(matrix.indptr) for matrix in data.interactions.values()))
+    n_wanted = 0 if parts.config.index == EXACT else min(parts.config.n_queries, len(rows))
+    drawn = np.random.default_rng(0).choice(rows, n_wanted, replace=False)
+    vectors = parts.model.user_vectors(user_batch(data, np.sort(drawn)))
+    return np.ascontiguousarray(vectors[np.isfinite(vectors).all(axis=1)])
 
 
 def _write_tables(aside: Path, world: World, split: SplitWorld) -> None:
@@ -196,11 +211,34 @@ class Bundle:
             if neighbours.in_profiles
             else None,
         )
+        self.index_facts: Mapping[str, Any] = manifest["index"]
+        """Its kind and, where it is approximate, its recall."""
         self.index = faiss.read_index(str(folder / INDEX))
-        if self.index.ntotal != len(self.items[self.target].names):
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """Refuse parts that are whole but not of one another.
+
+        Raises:
+            BundleError: index, model and items differ in what or how many they hold.
+        """
+        target = self.items[self.target]
+        if self.index.ntotal != len(target.names):
             raise BundleError(
-                f"{folder}: {INDEX} holds {self.index.ntotal} items, items.parquet"
-                f" {len(self.items[self.target].names)} of '{self.target}'"
+                f"{self.folder}: {INDEX} holds {self.index.ntotal} items, items.parquet"
+                f" {len(target.names)} of '{self.target}'"
+            )
+        if self.index.d != self.item_vectors.shape[1]:
+            raise BundleError(
+                f"{self.folder}: {INDEX} holds vectors of {self.index.d} numbers, model/ gives"
+                f" {self.item_vectors.shape[1]}"
+            )
+        if self.index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise BundleError(f"{self.folder}: {INDEX} does not search by inner product")
+        own = self.model.item_ids
+        if own is None or not np.array_equal(own, target.item_ids):
+            raise BundleError(
+                f"{self.folder}: model/ was trained on other items than items.parquet lists"
             )
 
     @cached_property

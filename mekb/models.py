@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from mekb.bundle import MARKS as BUNDLE_MARKS
 from mekb.bundle import Bundle, BundleParts, write_bundle
-from mekb.config import Settings
+from mekb.config import BundleConfig, Settings
 from mekb.dataset import SplitWorld, World, split_world
 from mekb.errors import StoreError, UnknownError
 from mekb.fingerprint import file_fingerprint
@@ -369,7 +369,9 @@ def _protocol(loaded: _Loaded) -> list[str]:
     return [test, measure]
 
 
-def bundle_model(store: Store, model_folder: Path, folder: Path, *, force: bool) -> Bundle:
+def bundle_model(
+    store: Store, model_folder: Path, folder: Path, config: BundleConfig, *, force: bool
+) -> Bundle:
     """Write and open the bundle of a trained model."""
     check_folder(folder, marks=BUNDLE_MARKS, force=force)
     loaded = _load(store, model_folder)
@@ -379,6 +381,8 @@ def bundle_model(store: Store, model_folder: Path, folder: Path, *, force: bool)
         "trained": dict(loaded.metadata),
         "written_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    parts = BundleParts(loaded.model, loaded.world, loaded.split, alias_index(store), origin)
+    parts = BundleParts(
+        loaded.model, loaded.world, loaded.split, alias_index(store), origin, config
+    )
     write_bundle(folder, parts, force=force)
     return Bundle(folder)

@@ -165,9 +165,21 @@ def write_card(store: StoreLike, model: str | Path) -> str:
 
 
 def make_bundle(
-    store: StoreLike, model: str | Path, folder: str | Path, *, force: bool = False
+    store: StoreLike,
+    model: str | Path,
+    folder: str | Path,
+    *,
+    settings: Settings | None = None,
+    force: bool = False,
 ) -> "Bundle":
     """Write the immutable folder that answers without the store, and open it.
+
+    Args:
+        store: The store the model was trained on.
+        model: Its folder.
+        folder: Where the bundle goes.
+        settings: `settings.bundle`: exact search, or an approximate index whose recall is measured.
+        force: Replace a bundle that stands there.
 
     Raises:
         OutputError: the folder exists.
@@ -176,7 +188,8 @@ def make_bundle(
     from mekb.models import bundle_model
 
     with opened(store) as source:
-        return bundle_model(source, Path(model), Path(folder), force=force)
+        config = (settings or Settings()).bundle
+        return bundle_model(source, Path(model), Path(folder), config, force=force)
 
 
 def open_bundle(folder: str | Path) -> "Bundle":

@@ -107,6 +107,8 @@ def bundle(
     store: StoreArgument,
     model: ModelArgument,
     folder: Annotated[Path, typer.Argument(help="The bundle folder to write.")],
+    config: ConfigOption = None,
+    set_: SetOption = None,
     force: ForceOption = False,
 ) -> None:
     """Write the immutable folder that answers for new users without the store.
@@ -115,9 +117,13 @@ def bundle(
     """
     from mekb import api
     from mekb.cli.output import note
+    from mekb.config import load_settings
 
-    made = api.make_bundle(store, model, folder, force=force)
+    settings = load_settings(config, set_ or [])
+    made = api.make_bundle(store, model, folder, settings=settings, force=force)
     note(f"{folder}: recommends {len(made.items[made.target].names)} {made.target}")
+    if "recall@10" in made.index_facts:
+        note(f"index {made.index_facts['kind']}: recall@10 {made.index_facts['recall@10']:.3f}")
 
 
 def recommend(

@@ -420,6 +420,8 @@ def test_any_altered_word_of_a_manifest_is_found(mekb, own_project):
     manifest = json.loads(whole)
     changes = {
         "n_users": manifest["n_users"] + 1,
+        "index": {"kind": "HNSW32"},
+        "neighbours": {},
         "target": "books",
         "sources": ["music", "books"],
         "scoring": {**manifest["scoring"], "k_star": 6.0},
