@@ -38,6 +38,9 @@ class TrainConfig(BaseModel):
     """"auto" takes a CUDA device when there is one."""
     precision: str = "bf16-mixed"
     """"bf16-mixed" or "32-true"; on a CPU without bf16 instructions the second is faster."""
+    snapshot_seconds: float | None = Field(default=600.0, gt=0)
+    """So often the state of the training is kept on disk, beside after each epoch: what a killed `mekb train` loses at
+    most before `--resume`. None: after each epoch only."""
     loggers: tuple[str, ...] | None = None
     """Who is told of each epoch beside the model folder's metrics.jsonl: "tensorboard", "wandb", "mlflow". None is
     TensorBoard where it is installed (`mekb[logs]`), else nobody."""

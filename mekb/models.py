@@ -7,6 +7,7 @@ that has changed since is refused.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from mekb.output import check_folder, folder_written_whole, written_whole
 from mekb.runs import Stage, record_run, settings_of, table_inputs
 from mekb.scoring import NeighbourConfig, ScoringConfig
 from mekb.store import Store
+from mekb.unfinished import forget_unfinished, start_or_resume, unfinished_folder
 from mekb.worlds import world_of
 from training import checkpoint
 from training.contract import FitContext, FitReport, Progress, Recommender, VectorRecommender
@@ -34,6 +36,7 @@ from training.dataset import HeldOut
 from training.embedme.config import EmbedMeConfig
 from training.embedme.model import EmbedMe
 from training.evaluate import Evaluation, Full, Measure, Sampled, compare, evaluate
+from training.ranks import in_turn
 from training.registry import names
 from training.run_log import RunLog, make_loggers
 from training.split_config import SplitConfig
@@ -114,34 +117,47 @@ def fit_context(settings: Settings, folder: Path | None, on_progress: OnProgress
         precision=settings.train.precision,
         folder=folder,
         on_progress=show,
+        snapshot_seconds=settings.train.snapshot_seconds,
+        keep_snapshot=True,
     )
 
 
-def train_model(
-    store: Store,
+def train_model(  # noqa: PLR0913  (`force` and `resume` are the caller's word, not settings)
+    open_store: Callable[[], AbstractContextManager[Store]],
     folder: Path,
     route: Route,
     settings: Settings,
     *,
     force: bool,
+    resume: bool,
     on_progress: OnProgress,
 ) -> TrainedModel:
-    """Fine-tune EmbedMe on a store's training rows and save it."""
+    """Fine-tune EmbedMe on a store's training rows and save it.
+
+    The store is read first and let go of while the model learns. Under `torchrun` every process reads it in its
+    turn, all of them train, and the first one writes.
+    """
     check_folder(folder, marks=MARKS, force=force)
+    context = fit_context(settings, unfinished_folder(folder), on_progress)
     target = route.target
-    world = world_of(store, sources_of(store, route), target, settings.split)
-    world = with_neighbours(world, store, settings.neighbours)
+    with in_turn(context) as is_first, open_store() as store:
+        if is_first:
+            start_or_resume(folder, resume=resume, force=force)
+        world = world_of(store, sources_of(store, route), target, settings.split)
+        world = with_neighbours(world, store, settings.neighbours)
+        inputs = table_inputs(store, *input_tables(settings.neighbours))
     split = split_world(world, target, settings.split, settings.scoring)
     model = EmbedMe(EmbedMeConfig.preset(settings.train.preset, **settings.train.model))
-    context = fit_context(settings, None, on_progress)
-    report, records = _fit(model, split, folder, settings, context)
+    report, records = _fit(model, split, folder, settings, context, is_first=is_first)
+    if not is_first:
+        return TrainedModel(folder, target, split.data.sources, report)
     metadata = {
         "target": target,
         "sources": list(split.data.sources),
         "split": settings.split.model_dump(mode="json"),
         "scoring": settings.scoring.model_dump(mode="json"),
         "neighbours": settings.neighbours.model_dump(mode="json"),
-        "inputs": table_inputs(store, *input_tables(settings.neighbours)),
+        "inputs": inputs,
         "report": {
             "seconds": report.seconds,
             "losses": list(report.losses),
@@ -157,16 +173,24 @@ def train_model(
         checkpoint.save(model, aside, metadata, beside)
         card = model_card(model.saved_config(), metadata, measured, model.paper)
         (aside / checkpoint.CARD).write_text(card, encoding="utf-8")
-    _record(store, folder, route, settings, report)
+    forget_unfinished(folder)
+    with open_store() as store:
+        _record(store, folder, route, settings, report)
     return TrainedModel(folder, target, split.data.sources, report)
 
 
 def _fit(
-    model: Recommender, split: SplitWorld, folder: Path, settings: Settings, context: FitContext
+    model: Recommender,
+    split: SplitWorld,
+    folder: Path,
+    settings: Settings,
+    context: FitContext,
+    *,
+    is_first: bool,
 ) -> tuple[FitReport, str]:
     """Fit a model and tell the loggers; return the report, and the records as JSON lines."""
     logs = Path(settings.train.log_folder or folder.with_name(f"{folder.name}.logs"))
-    log = RunLog(make_loggers(settings.train.loggers, logs, folder.name))
+    log = RunLog(make_loggers(settings.train.loggers if is_first else (), logs, folder.name))
     log.settings({**model.saved_config(), "seed": context.seed, "precision": context.precision})
     done = False
     try:

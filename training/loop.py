@@ -119,6 +119,8 @@ class _Run:
         if found is not None:
             self.task.module.load_state_dict(dict(found.weights))
             self.optimizer.load_state_dict(dict(found.optimizer))
+            for record in found.history:
+                self._tell(record)
             return found, note
         weights = copied(self.task.module)
         return Snapshot(0, weights, weights, {"state": {}, "param_groups": []}), note
@@ -281,11 +283,14 @@ class _Run:
         )
         write_snapshot(self.context.folder, now, self.identity)
 
+    def _tell(self, record: Mapping[str, Any]) -> None:
+        if self.ranks.is_first:
+            self.context.on_record(record)
+
     def record(self, state: Snapshot) -> None:
         """Log the last epoch and, where there is a folder, write its records and the snapshot."""
         logger.info("epoch", extra=state.history[-1])
-        if self.ranks.is_first:
-            self.context.on_record(state.history[-1])
+        self._tell(state.history[-1])
         if self.context.folder is None or not self.ranks.is_first:
             return
         write_snapshot(self.context.folder, state, self.identity)

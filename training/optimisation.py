@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
-from pytorch_optimizer import Lamb
 from torch import nn
 
 from training.config import ModelConfig
@@ -81,6 +80,8 @@ def make_optimizer(
     ]
     match config.optimizer:
         case OptimizerName.LAMB:
+            from pytorch_optimizer import Lamb  # noqa: PLC0415  (seconds; only who asks for it waits)
+
             lamb: torch.optim.Optimizer = Lamb(
                 groups, lr=config.learning_rate, weight_decay=config.weight_decay
             )

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 FILE = "unfinished.safetensors"
 FORMER = "unfinished.former.safetensors"
+INTERRUPTED = "interrupted fit"
+"""In every note on a snapshot that was found."""
 
 
 @dataclass
@@ -122,9 +124,12 @@ def _read(path: Path, identity: str) -> tuple[Snapshot | None, str]:
             header = json.loads(file.metadata()["fit"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        return None, f"ignored a damaged snapshot of an earlier fit ({error})"
+        return None, f"ignored a damaged snapshot of an {INTERRUPTED} ({error})"
     if header["identity"] != identity:
-        return None, "ignored the snapshot of a fit with another configuration, seed or data"
+        return (
+            None,
+            f"ignored the snapshot of an {INTERRUPTED} with another configuration, seed or data",
+        )
     state: dict[int, dict[str, Any]] = {
         int(number): dict(values) for number, values in header["scalars"].items()
     }
@@ -144,7 +149,7 @@ def _read(path: Path, identity: str) -> tuple[Snapshot | None, str]:
         step=step,
         sums=header.get("sums", {}),
         random=[states[str(rank)] for rank in range(len(states))],
-    ), f"went on after {where} of an interrupted fit"
+    ), f"went on after {where} of an {INTERRUPTED}"
 
 
 def remove_snapshot(folder: Path) -> None:

@@ -67,8 +67,8 @@ class Speedometer:
 
     peak: float | None = None
     """Operations a second of all devices together; None where no model counts its work."""
-    n_users: float = 0
-    n_tokens: float = 0
+    n_users: float = 0.0
+    n_tokens: float = 0.0
     flops: float = 0.0
     seconds: float = 0.0
 

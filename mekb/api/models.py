@@ -22,6 +22,7 @@ def train(
     sources: Sequence[str] = (),
     settings: Settings | None = None,
     force: bool = False,
+    resume: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> "TrainedModel":
     """Fine-tune EmbedMe for a target domain and write the model to a folder.
@@ -32,7 +33,9 @@ def train(
         target: The domain to recommend from.
         sources: The other domains profiles are made from; all others when empty.
         settings: `settings.train`, `settings.split`, `settings.scoring`.
-        force: Replace a model that stands there.
+        force: Replace a model that stands there, and drop a training that was interrupted.
+        resume: Go on with a training that was interrupted, from its newest whole snapshot; its settings, data and seed must be
+            the same, else it starts anew.
         on_progress: Told of each epoch and step.
 
     Raises:
@@ -41,15 +44,15 @@ def train(
     """
     from mekb.models import Route, train_model
 
-    with opened(store) as source:
-        return train_model(
-            source,
-            Path(folder),
-            Route(target, tuple(sources)),
-            settings or Settings(),
-            force=force,
-            on_progress=on_progress,
-        )
+    return train_model(
+        lambda: opened(store),
+        Path(folder),
+        Route(target, tuple(sources)),
+        settings or Settings(),
+        force=force,
+        resume=resume,
+        on_progress=on_progress,
+    )
 
 
 def evaluate(

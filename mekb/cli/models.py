@@ -38,6 +38,9 @@ def train(
     config: ConfigOption = None,
     set_: SetOption = None,
     force: ForceOption = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training that was interrupted.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Fine-tune EmbedMe: a text encoder that maps interest profiles to items of the target domain.
@@ -47,6 +50,7 @@ def train(
     from mekb import api
     from mekb.cli.output import note, progress
     from mekb.config import load_settings
+    from training.snapshot import INTERRUPTED
 
     chosen = [f"train.preset={preset}"] if preset is not None else []
     settings = load_settings(config, [*chosen, *(set_ or [])])
@@ -58,8 +62,12 @@ def train(
             sources=words(sources),
             settings=settings,
             force=force,
+            resume=resume,
             on_progress=on_progress,
         )
+    for line in trained.report.notes:
+        if INTERRUPTED in line:
+            note(line)
     note(trained.summary())
 
 
