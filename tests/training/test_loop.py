@@ -2,12 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from training import loop
 from training.contract import FitContext
 from training.errors import ConfigError, TrainingError
 from training.loop import Batch, LoopConfig, fit_epochs, learning_rate, make_fabric
@@ -84,6 +86,113 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, optimizer):
     records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [record["epoch"] for record in records] == [1, 2, 3, 4]
     assert [record["loss"] for record in records] == list(expected.losses)
+
+
+@pytest.mark.parametrize("optimizer", ["lamb", "adamw"])
+@pytest.mark.parametrize("killed_at", [1, 6, 7, 15])
+def test_a_fit_killed_within_an_epoch_goes_on_to_the_same_weights(tmp_path, optimizer, killed_at):
+    config = LoopConfig(epochs=4, optimizer=optimizer, learning_rate=0.05, weight_decay=0.01)
+    whole = Line()
+    expected = fit_epochs(whole, config, FitContext(seed=2))
+
+    def kill(progress):
+        if progress.done == killed_at + 1:
+            raise KeyboardInterrupt
+
+    context = FitContext(seed=2, folder=tmp_path, snapshot_steps=1)
+    with pytest.raises(KeyboardInterrupt):
+        fit_epochs(Line(), config, replace(context, on_progress=kill))
+    torch.rand(3)  # what is drawn in between must not matter
+    rest, told = Line(), []
+    found = fit_epochs(rest, config, replace(context, on_progress=told.append))
+    assert told[0].done == killed_at + 1
+    assert np.array_equal(weights(rest), weights(whole))
+    assert found.losses == expected.losses
+    assert f"step {killed_at % 4} of epoch {killed_at // 4 + 1}" in found.notes[0]
+
+
+def test_snapshots_within_an_epoch_come_by_steps_by_seconds_or_not_at_all(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        loop,
+        "write_snapshot",
+        lambda _folder, state, _identity: written.append((state.epoch, state.step)),
+    )
+    ends = [(1, 0), (2, 0), (3, 0), (4, 0)]
+    for options, within in (
+        ({}, set()),
+        ({"snapshot_steps": 3}, {3}),
+        ({"snapshot_seconds": 0.0}, {1, 2, 3}),
+        ({"snapshot_seconds": 1e6}, set()),
+    ):
+        written.clear()
+        fit_epochs(Line(), QUICK, FitContext(folder=tmp_path, **options))
+        assert [one for one in written if one[1] == 0] == ends
+        assert {step for _, step in written if step} == within
+
+
+def test_the_former_snapshot_serves_when_the_newest_is_damaged(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit_epochs(Line(fail_at=3), QUICK, FitContext(folder=tmp_path))
+    newest = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(newest[: len(newest) // 2])
+    again, whole = Line(), Line()
+    report = fit_epochs(again, QUICK, FitContext(folder=tmp_path))
+    assert again.epochs == [2, 3]
+    assert "damaged" in report.notes[0]
+    assert "went on after epoch 2" in report.notes[0]
+    fit_epochs(whole, QUICK, FitContext())
+    assert np.array_equal(weights(again), weights(whole))
+
+
+def test_a_kept_snapshot_ends_the_same_fit_at_once(tmp_path):
+    context = FitContext(folder=tmp_path, keep_snapshot=True)
+    first, second = Line(), Line()
+    expected = fit_epochs(first, QUICK, context)
+    found = fit_epochs(second, QUICK, context)
+    assert second.epochs == []
+    assert found.losses == expected.losses
+    assert np.array_equal(weights(first), weights(second))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError(), "memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ..."), "memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "GPU memory"),
+    ],
+)
+def test_memory_that_ran_out_names_the_batch_size_to_try(error, kind):
+    task = Line()
+    task.module.forward = lambda *_: (_ for _ in ()).throw(error)
+    expected = rf"^{kind} ran out in epoch 1, step 1 of 4: set batch_size to 2$"
+    with pytest.raises(TrainingError, match=expected):
+        fit_epochs(task, QUICK, FitContext())
+
+
+def test_any_other_error_passes_as_it_is():
+    task = Line()
+    task.module.forward = lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ"))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        fit_epochs(task, QUICK, FitContext())
+
+
+def test_speed_is_told_in_progress_records_and_report(tmp_path):
+    task, notes = Line(), []
+    plain = task.batches
+    task.batches = lambda epoch: [replace(batch, n_tokens=50, flops=1e6) for batch in plain(epoch)]
+    context = FitContext(folder=tmp_path, on_progress=lambda one: notes.append(one.note))
+    report = fit_epochs(task, QUICK, context)
+    for text in ("users/s", "tokens/s", "of peak"):
+        assert text in notes[-1]
+    names = {"users_per_second", "tokens_per_second", "share_of_peak"}
+    assert set(report.speed) == names
+    assert report.speed["tokens_per_second"] == pytest.approx(
+        10 * report.speed["users_per_second"], rel=0.01
+    )
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert all(names <= record.keys() for record in records)
 
 
 def test_a_snapshot_of_another_fit_or_a_damaged_one_is_not_taken(tmp_path):

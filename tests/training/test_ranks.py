@@ -124,9 +124,10 @@ def test_shards_cover_a_table_once(n_ranks):
     shards = [Shard.of_rank(5, rank, n_ranks) for rank in range(n_ranks)]
     covered = [row for one in shards for row in range(one.start, one.stop)]
     assert covered == list(range(5))
-    assert max(one.stop - one.start for one in shards) - min(
-        one.stop - one.start for one in shards
-    ) <= 1
+    assert (
+        max(one.stop - one.start for one in shards) - min(one.stop - one.start for one in shards)
+        <= 1
+    )
 
 
 def test_one_named_device_for_several_processes_is_refused(monkeypatch):
