@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         update_profiles,
         user_graph,
         validate_profiles,
+        write_card,
         write_split,
     )
     from mekb.comparison_plan import Plan
@@ -82,6 +83,7 @@ __all__ = [
     "update_profiles",
     "user_graph",
     "validate_profiles",
+    "write_card",
     "write_split",
 ]
 

@@ -48,6 +48,11 @@ FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 INDEX = "index.faiss"
 NEIGHBOURS = "neighbours.parquet"
+KEYS = {
+    *("format_version", "digest", "files", "origin"),
+    *("target", "sources", "scoring", "neighbours", "n_users", "index"),
+}
+"""Of the manifest."""
 SHELVES = ("brand", "category")
 """Kinds of entities by which recommendations may be narrowed."""
 MARKS = (MANIFEST, INDEX)
@@ -308,6 +313,11 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(
             f"{folder}: {MANIFEST} is not the file that was written (its hash differs);"
             " make the bundle again with 'mekb bundle'"
+        )
+    if manifest.keys() != KEYS:
+        odd = ", ".join(sorted(manifest.keys() ^ KEYS))
+        raise BundleError(
+            f"{folder}: {MANIFEST} lacks, or has too much: {odd}; make the bundle again with 'mekb bundle'"
         )
     found = _hashes(folder)
     for name in sorted(manifest["files"].keys() | found.keys()):

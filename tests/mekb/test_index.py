@@ -139,3 +139,13 @@ def test_a_model_of_other_items_is_refused(own_project):
 def filled(index, n_items):
     index.add(np.zeros((n_items, index.d), dtype=np.float32))
     return index
+
+
+def test_a_manifest_that_lacks_something_says_what(own_project):
+    path = own_project.bundle / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["index"]
+    path.write_text(json.dumps(manifest))
+    resign(own_project.bundle)
+    with pytest.raises(BundleError, match=r"manifest\.json lacks, or has too much: index;"):
+        Bundle(own_project.bundle)
