@@ -6,6 +6,7 @@ nor busy ones make a range large. A test holds each graph to that of `mekb.inter
 
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mekb.effective import own_interests
-from mekb.graph import Evidence, Interest, UserGraph
+from mekb.graph import Evidence, Interest, UserGraph, inferred_behind
 from mekb.interests import evidence_sql, newest_run, own_iris
 from mekb.store import Store
 
@@ -50,6 +51,15 @@ from shown join named using (entity_id) left join spread using (entity_id)
 """
 """What is said of an entity wherever it is an interest: worked out once, not once a range."""
 
+_SHOWN = "select distinct entity_id from own_interests"
+_SHOWN_OR_INFERRED = _SHOWN + " union select entity_id from inferred_interests"
+
+INFERRED_SQL = """
+select user_id, entity_id, title, label, kind, n_users, weight, sources
+from inferred_interests join shown_entities using (entity_id)
+where user_id between $first_user and $last_user order by user_id, rank
+"""
+
 USERS_SQL = """
 select user_id, external_id from users
 where user_id between $first_user and $last_user order by user_id
@@ -64,27 +74,36 @@ where user_id between $first_user and $last_user order by user_id, rank
 
 
 def read_all_graphs(
-    store: Store, *, interactions_a_range: int = INTERACTIONS_A_RANGE
+    store: Store, *, inferred: bool = False, interactions_a_range: int = INTERACTIONS_A_RANGE
 ) -> Generator[UserGraph, None, None]:
     """Yield the MeKB of every user of a store, with its evidence, by stored id; one reading at a time.
 
     Args:
         store: a store with profiles; between two users, no other profile may be read from it. Who does not
             read to the end closes the generator before the store.
+        inferred: put what was inferred from their interests behind them.
         interactions_a_range: how much is in memory at once.
 
     Raises:
-        UnknownError: no profiles yet.
+        UnknownError: no profiles yet, or nothing inferred yet.
     """
     store.require(
         "users", "user_entity", hint=f"build the profiles with 'mekb profiles build {store.path}'"
     )
+    if inferred:
+        store.require(
+            "inferred_interests", hint=f"infer them with 'mekb profiles infer {store.path}'"
+        )
     run_id, iris = newest_run(store), own_iris(store)
     with own_interests(store):
         try:
-            store.connection.execute(SHOWN_ENTITIES_SQL)
+            shown = SHOWN_ENTITIES_SQL
+            if inferred:
+                shown = shown.replace(_SHOWN, _SHOWN_OR_INFERRED)
+            store.connection.execute(shown)
             for ends in store.query(RANGES_SQL, {"rows": interactions_a_range}).to_pylist():
-                yield from _read_range(store, ends, run_id, iris)
+                graphs = _read_range(store, ends, run_id, iris)
+                yield from _with_inferred(store, ends, graphs) if inferred else graphs
         finally:
             store.connection.execute("drop table if exists shown_entities")
 
@@ -109,6 +128,18 @@ def _read_range(
         called = map(iris.get, entities)
         own = map(Interest, entities, *fields, because, origins, repeat(()), called)
         yield UserGraph(user=name, interests=tuple(own), run_id=run_id)
+
+
+def _with_inferred(
+    store: Store, ends: dict[str, int], graphs: Iterator[UserGraph]
+) -> Iterator[UserGraph]:
+    """Yield the MeKBs of the users between two ids with what was inferred behind what is their own."""
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    names = dict(store.connection.execute(USERS_SQL, ends).fetchall())
+    for row in store.query(INFERRED_SQL, ends).to_pylist():
+        rows[names[row["user_id"]]].append(row)
+    for graph in graphs:
+        yield replace(graph, interests=inferred_behind(graph.interests, rows[graph.user]))
 
 
 class _Columns:

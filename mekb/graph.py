@@ -1,7 +1,8 @@
 """One user's MeKB as an object: interests with their weights, each with the evidence it came from."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from alias_tables.schema import PAGE_ID_BASE
 
@@ -77,3 +78,36 @@ class UserGraph:
     interests: tuple[Interest, ...]
     run_id: str | None = None
     """The run that scored it, for provenance."""
+
+
+def inferred_behind(
+    own: Sequence[Interest], rows: Iterable[Mapping[str, Any]]
+) -> tuple[Interest, ...]:
+    """Return interests with what was inferred from them behind them: marked, and ranked on.
+
+    Profiles may have been updated since: what has become the user's own is not inferred any more, nor is what
+    was inferred from interests that are gone.
+
+    Args:
+        own: The user's own interests.
+        rows: Inferred ones by rank: entity_id, title, label, kind, n_users, weight, and in `sources` the entities
+            they were inferred from.
+    """
+    ranks = {one.entity_id: one.rank for one in own}
+    standing = (
+        row for row in rows if row["entity_id"] not in ranks and ranks.keys() & row["sources"]
+    )
+    inferred = (
+        Interest(
+            **{name: row[name] for name in ("entity_id", "title", "label", "kind", "n_users")},
+            n_items=0,
+            tf=0.0,
+            idf=0.0,
+            weight=row["weight"],
+            rank=rank,
+            origin="inferred",
+            sources=tuple(sorted(ranks.keys() & row["sources"], key=ranks.__getitem__)),
+        )
+        for rank, row in enumerate(standing, start=len(own) + 1)
+    )
+    return (*own, *inferred)

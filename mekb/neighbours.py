@@ -23,7 +23,7 @@ from alias_tables.table_files import TableKind, read_qid, table_rows
 from mekb.dataset import World
 from mekb.effective import has_edits, own_interests
 from mekb.errors import SourceError
-from mekb.graph import Interest, UserGraph
+from mekb.graph import UserGraph, inferred_behind
 from mekb.profile import EntityTable
 from mekb.relations import HINT, LINKS, read_factors, relation_weights
 from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
@@ -81,7 +81,7 @@ named as (
 spread as (
     select entity_id, count(*) as n_users from user_entity semi join own using (entity_id) group by entity_id
 )
-select own.entity_id, title, label, kind, coalesce(n_users, 0) as n_users, weight, rank, sources
+select own.entity_id, title, label, kind, coalesce(n_users, 0) as n_users, weight, sources
 from own join named using (entity_id) left join spread using (entity_id) order by rank
 """
 
@@ -176,21 +176,7 @@ def with_inferred(store: Store, graph: UserGraph) -> UserGraph:
     """
     store.require("inferred_interests", hint=f"infer them with 'mekb profiles infer {store.path}'")
     found = store.query(INFERRED_OF_SQL, {"user": graph.user}).to_pylist()
-    ranks = {one.entity_id: one.rank for one in graph.interests}
-    inferred = (
-        Interest(
-            **{name: row[name] for name in ("entity_id", "title", "label", "kind", "n_users")},
-            n_items=0,
-            tf=0.0,
-            idf=0.0,
-            weight=row["weight"],
-            rank=len(graph.interests) + row["rank"],
-            origin="inferred",
-            sources=tuple(sorted(ranks.keys() & row["sources"], key=ranks.__getitem__)),
-        )
-        for row in found
-    )
-    return replace(graph, interests=(*graph.interests, *inferred))
+    return replace(graph, interests=inferred_behind(graph.interests, found))
 
 
 def with_neighbours(world: World, store: Store, config: NeighbourConfig) -> World:

@@ -49,6 +49,7 @@ def export_profiles(
     path: str | Path,
     *,
     force: bool = False,
+    inferred: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> int:
     """Write the MeKBs of all users as N-Quads, one named graph a user, in the memory of a few; return their number.
@@ -57,10 +58,11 @@ def export_profiles(
         store: A store with profiles.
         path: An `.nq` file, or `.nq.gz`.
         force: Replace a file that stands there.
+        inferred: Write what was inferred too: marked, in a graph of its own beside each user's.
         on_progress: Told of users written.
 
     Raises:
-        UnknownError: no profiles yet.
+        UnknownError: no profiles yet, or nothing inferred yet.
         OutputError: the file exists and `force` is not set, has another ending, or cannot be written.
     """
     from mekb.all_profiles import read_all_graphs
@@ -75,7 +77,7 @@ def export_profiles(
             hint=f"build the profiles with 'mekb profiles build {source.path}'",
         )
         total = source.count("users")
-        with contextlib.closing(read_all_graphs(source)) as graphs:
+        with contextlib.closing(read_all_graphs(source, inferred=inferred)) as graphs:
             n_users = write_user_graphs(
                 graphs,
                 Path(path),

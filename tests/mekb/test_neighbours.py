@@ -251,3 +251,44 @@ class TestFiles:
     def test_settings_reach_it(self):
         chosen = load_settings(assignments=["neighbours.gamma=0.3", "neighbours.relations.P1=2"])
         assert (chosen.neighbours.gamma, chosen.neighbours.relations) == (0.3, {"P1": 2.0})
+
+    @pytest.mark.parametrize("ending", ["nq", "nq.gz"])
+    def test_a_dump_holds_what_was_inferred_apart_and_reads_back(
+        self, graph, world, tmp_path, ending
+    ):
+        path = tmp_path / f"all.{ending}"
+        users = world.read("users")["external_id"].to_pylist()
+        assert api.export_profiles(world, path, inferred=True) == len(users)
+        wanted = [with_inferred(world, read_user_graph(world, user)) for user in users]
+        assert list(api.read_profiles(path)) == wanted
+        assert graph in wanted
+        assert sum(one.origin == "inferred" for each in wanted for one in each.interests) > 3
+        assert api.read_profile(path, user="u003") == graph
+        if ending == "nq":
+            lines = path.read_text().splitlines()
+            apart = [line for line in lines if line.endswith("#inferred> .")]
+            assert sum('mekb:ns#inferred> "true"' in line for line in apart) == world.count(
+                "inferred_interests"
+            )
+            bare = tmp_path / "bare.nq"
+            api.export_profiles(world, bare)
+            assert bare.read_text().splitlines() == [x for x in lines if x not in set(apart)]
+
+    def test_a_dump_of_what_was_never_inferred_says_so(self, world, tmp_path):
+        with pytest.raises(UnknownError, match="mekb profiles infer"):
+            api.export_profiles(world, tmp_path / "all.nq", inferred=True)
+        assert not (tmp_path / "all.nq").exists()
+
+    def test_what_has_become_their_own_is_inferred_no_more(self, graph, world):
+        """Interests are inferred now and then, profiles updated every day."""
+        gone = next(one for one in graph.interests if one.origin == "inferred")
+        source = next(one for one in graph.interests if one.entity_id == gone.sources[0])
+        changes = Changes(add={gone.title: None})
+        edit_profile(world, "u003", changes)
+        mine = api.user_graph(world, "u003", inferred=True).interests
+        assert [one.origin for one in mine if one.entity_id == gone.entity_id] == ["added"]
+        edit_profile(world, "u003", Changes(undo_all=True, remove=[source.title]))
+        mine = api.user_graph(world, "u003", inferred=True).interests
+        assert all(source.entity_id not in one.sources for one in mine)
+        assert all(one.sources for one in mine if one.origin == "inferred")
+        assert [one.rank for one in mine] == list(range(1, len(mine) + 1))

@@ -14,6 +14,10 @@ from mekb.cli.options import (
     UserArgument,
 )
 
+InferredOption = Annotated[
+    bool, typer.Option("--inferred", help="Write inferred interests too, marked as such.")
+]
+
 
 def export(
     store: StoreArgument,
@@ -23,9 +27,7 @@ def export(
         typer.Argument(help="Where to; the ending decides: .json .csv .ttl .jsonld .nt .png .svg"),
     ],
     force: ForceOption = False,
-    inferred: Annotated[
-        bool, typer.Option("--inferred", help="Write inferred interests too, marked as such.")
-    ] = False,
+    inferred: InferredOption = False,
 ) -> None:
     """Write one user's interest graph to a file.
 
@@ -42,9 +44,12 @@ def dump(
     store: StoreArgument,
     file: Annotated[Path, typer.Argument(help="Where to: .nq, or .nq.gz")],
     force: ForceOption = False,
+    inferred: InferredOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Write the interest graphs of all users to one file: N-Quads, a named graph for each user.
+
+    With --inferred, what was inferred stands in a graph of its own, <IRI of the user>#inferred.
 
     Example: mekb profiles dump my.duckdb everyone.nq.gz
     """
@@ -52,7 +57,9 @@ def dump(
     from mekb.cli.output import note, progress
 
     with progress(quiet=quiet) as on_progress:
-        n_users = api.export_profiles(store, file, force=force, on_progress=on_progress)
+        n_users = api.export_profiles(
+            store, file, force=force, inferred=inferred, on_progress=on_progress
+        )
     note(f"{file}: the graphs of {n_users:,} users")
 
 
