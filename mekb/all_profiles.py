@@ -52,7 +52,7 @@ from shown join named using (entity_id) left join spread using (entity_id)
 """What is said of an entity wherever it is an interest: worked out once, not once a range."""
 
 _SHOWN = "select distinct entity_id from own_interests"
-_SHOWN_OR_INFERRED = _SHOWN + " union select entity_id from inferred_interests"
+_SHOWN_OR_INFERRED = f"{_SHOWN} union select entity_id from inferred_interests"  # noqa: S608  a constant of ours
 
 INFERRED_SQL = """
 select user_id, entity_id, title, label, kind, n_users, weight, sources

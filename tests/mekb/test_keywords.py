@@ -6,6 +6,7 @@ import pytest
 
 from mekb import api
 from mekb.errors import SourceError
+from mekb.interests import EVIDENCE_SQL
 from mekb.rdf.files import read_profile
 from mekb.schema import KEYWORD_ID_BASE
 
@@ -84,6 +85,28 @@ def test_keywords_are_found_weighed_and_explained(world, tmp_path):
     }
     api.export_profile(world, "u1", tmp_path / "u1.nt")
     assert read_profile(tmp_path / "u1.nt") == graph
+
+
+def test_keyword_graphs_conform_to_the_shapes_and_would_not_without_their_evidence(
+    world, tmp_path, monkeypatch
+):
+    api.import_keywords(world, [tmp_path / "words.tsv"])
+    api.link(world)
+    api.build_profiles(world)
+    api.export_profiles(world, tmp_path / "all.nq")
+    kinds = {one.kind for one in api.user_graph(world, "u1").interests}
+    assert "keyword" in kinds
+    for found in (
+        api.validate_profiles(world, ["u1", "u2", "u3"]),
+        api.validate_profiles(file=tmp_path / "all.nq"),
+    ):
+        assert found.n_profiles == 3
+        assert found.conforms, found.violations
+    monkeypatch.setattr("mekb.interests.evidence_sql", lambda _: EVIDENCE_SQL)
+    found = api.validate_profiles(world, ["u1"])
+    assert {violation.message for violation in found.violations} == {
+        "an interest comes from something, or from a person's own hand"
+    }
 
 
 def test_ids_stay_when_words_and_items_come_and_go(world, tmp_path):
