@@ -66,14 +66,15 @@ def draw_examples(data: Dataset, drawing: Drawing, rng: np.random.Generator) -> 
     Each training user with target positives gives one example, or one for each positive
     (`ExampleMode.POSITIVE`). Users without source rows are never source-only, and of two or more positives
     they keep one in the history. Unless `drawing.mixed`, users without source rows give no example and all
-    examples are source-only.
+    examples are source-only; where nobody has rows of both sides there is nothing but mixed ones.
     """
     target = binary(data.interactions[data.target])
     n_source = n_source_positives(data)
-    n_positives = np.where((n_source > 0) | drawing.mixed, counts(target), 0)
+    mixed = drawing.mixed or not np.any((n_source > 0) & (counts(target) > 0))
+    n_positives = np.where((n_source > 0) | mixed, counts(target), 0)
     users = np.flatnonzero(n_positives).astype(np.int64)
     target = keep_entries(target, n_positives[rows_of(target)] > 0)
-    source_only_share = drawing.source_only_share if drawing.mixed else 1.0
+    source_only_share = drawing.source_only_share if mixed else 1.0
     has_source = n_source[users] > 0
     if drawing.mode is ExampleMode.POSITIVE:
         user_rows, columns = rows_of(target), target.indices

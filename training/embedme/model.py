@@ -283,8 +283,12 @@ class EmbedMe(VectorRecommender):
 
     def _train(self, task: EmbedMeTask, data: Dataset, context: FitContext) -> FitReport:
         """Warm start, then both towers; of three states the first that none after it clearly beats is kept."""
-        if not self.settings.head_epochs:
+        if not self.settings.head_epochs and self.settings.fine_tune:
             return fit_epochs(task, self.settings, context)
+        if not self.settings.head_epochs:
+            return FitReport(
+                0.0, notes=("nothing learned by gradients: what is known in closed form",)
+            )
         warm = warm_start(self.module, self.tokenizer, data, self.learned_taste, context)
         if not self.settings.fine_tune:
             return warm
