@@ -18,12 +18,19 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float32
 from pydantic import NonNegativeFloat, PositiveInt
-from scipy.sparse import csr_array, hstack
+from scipy.sparse import csr_array
 from typing_extensions import override
 
+from training.bricks.histories import (
+    from_arrays,
+    names_from_array,
+    names_to_array,
+    side_by_side,
+    to_arrays,
+)
 from training.config import ModelConfig
 from training.contract import FitContext, FitReport, Need, Recommender, UserBatch, not_fitted
-from training.dataset import Dataset, History, binary, counts
+from training.dataset import Dataset, binary, counts
 from training.errors import DatasetError
 from training.recommend import NO_ITEM, top_k
 
@@ -61,7 +68,7 @@ class SourceKNN(Recommender):
             raise DatasetError(f"{self.name} needs a source domain beside target {data.target!r}")
         self._sources = tuple(sorted(data.sources))
         source, target = (
-            _side_by_side(data.interactions, self._sources),
+            side_by_side(data.interactions, self._sources),
             data.interactions[data.target],
         )
         target = binary(target)
@@ -70,9 +77,9 @@ class SourceKNN(Recommender):
         self._state = {
             "user_ids": data.user_ids[kept],
             "item_ids": self.item_ids,
-            "sources": np.frombuffer("\n".join(self._sources).encode(), dtype=np.uint8),
-            **_arrays("source", source[kept]),
-            **_arrays("target", target[kept]),
+            "sources": names_to_array(self._sources),
+            **to_arrays("source", source[kept]),
+            **to_arrays("target", target[kept]),
         }
         return FitReport(seconds=time.monotonic() - started, notes=(f"{len(kept)} neighbours",))
 
@@ -81,8 +88,8 @@ class SourceKNN(Recommender):
         """Return the similarity-weighted share of neighbours who liked each item."""
         if not self._state:
             raise not_fitted(self)
-        source, target = _matrix("source", self._state), _matrix("target", self._state)
-        own = _side_by_side(users.history, self._sources)
+        source, target = from_arrays("source", self._state), from_arrays("target", self._state)
+        own = side_by_side(users.history, self._sources)
         overlap = (own @ source.T).toarray()
         norms = np.sqrt(counts(own)[:, None] * counts(source)[None, :])
         similarity = overlap / np.maximum(norms + self.settings.shrinkage, 1e-9)
@@ -111,28 +118,5 @@ class SourceKNN(Recommender):
     def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
         """Take back what `state` gave."""
         self._state = dict(state)
-        self._sources = tuple(state["sources"].tobytes().decode().split("\n"))
+        self._sources = names_from_array(state["sources"])
         self.item_ids = state["item_ids"]
-
-
-def _side_by_side(history: History, domains: tuple[str, ...]) -> csr_array:
-    """Return the binary histories of several domains as one matrix."""
-    joined: csr_array = csr_array(
-        hstack([binary(history[domain]) for domain in domains], format="csr")
-    )
-    return joined
-
-
-def _arrays(name: str, matrix: csr_array) -> dict[str, np.ndarray]:
-    return {
-        f"{name}.indptr": matrix.indptr.astype(np.int64),
-        f"{name}.indices": matrix.indices.astype(np.int64),
-        f"{name}.shape": np.array(matrix.shape, dtype=np.int64),
-    }
-
-
-def _matrix(name: str, arrays: Mapping[str, np.ndarray]) -> csr_array:
-    indices = arrays[f"{name}.indices"]
-    n_rows, n_columns = arrays[f"{name}.shape"].tolist()
-    ones = np.ones(len(indices), dtype=np.float32)
-    return csr_array((ones, indices, arrays[f"{name}.indptr"]), shape=(n_rows, n_columns))
