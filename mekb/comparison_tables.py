@@ -6,6 +6,7 @@ worth is said with it.
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -138,7 +139,9 @@ def as_csv(compared: Compared) -> str:
 def _spread(row: Mapping[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in row.items():
-        if isinstance(value, dict) and name != "settings":
+        if name == "settings":
+            out[name] = json.dumps(value)
+        elif isinstance(value, dict):
             out |= {f"{name} {part}": one for part, one in value.items()}
         else:
             out[name] = value

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32
 
-from training.contract import FitContext, Recommender
+from training.contract import FitContext, Need, Recommender
 from training.dataset import Dataset, HeldOut
 from training.errors import CannotJudgeError, DatasetError
 from training.evaluate import Evaluation, Measure, Protocol, compare, evaluate, evaluate_scores
@@ -74,6 +74,7 @@ def fit_and_measure(
     """
     clock = Clock()
     try:
+        _refuse_without_profiles(model, data, test)
         report = model.fit(data, context)
         fit, clock = clock.cost(), Clock()
         found = evaluate(model, data, test, protocols)
@@ -90,6 +91,17 @@ def fit_and_measure(
             "notes": list(report.notes),
         },
     )
+
+
+def _refuse_without_profiles(model: Recommender, data: Dataset, test: HeldOut) -> None:
+    """Refuse, before anything is learned, what could judge nobody for want of a profile."""
+    if Need.PROFILE not in model.needs or data.profiles is None:
+        return
+    history = {domain: rows[test.user_rows] for domain, rows in data.interactions.items()}
+    if not any(data.profiles.texts(history)):
+        raise CannotJudgeError(
+            f"{model.name} needs a profile: none of the {len(test.user_rows)} test users has profile text"
+        )
 
 
 def _refused(

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from training.baselines.popularity import Popularity, PopularityConfig
 from training.baselines.source_knn import SourceKNN, SourceKNNConfig
 from training.comparison import Clock, against_all, fit_and_measure, mean_over_runs, verdict
-from training.contract import FitContext
+from training.contract import FitContext, Need
 from training.controls import without_sources
 from training.errors import DatasetError
 from training.evaluate import Evaluation, Full, Measure, Sampled
@@ -99,6 +99,20 @@ def test_a_model_that_refuses_counts_as_chance_and_no_row_is_lost(world):
     assert (outcome.evaluation.n_users, outcome.evaluation.n_covered) == (12, 0)
     n_items = len(data.target_items)
     assert outcome.evaluation.summary()["full/ndcg@4"] == pytest.approx(4 / n_items)
+
+
+def test_nobody_with_a_profile_is_refused_before_the_fit(world):
+    class Reader(Popularity):
+        needs = frozenset({Need.PROFILE})
+
+        def fit(self, data, context):  # noqa: ARG002  (the contract's)
+            raise AssertionError("it was fitted for nobody")
+
+    data = without_sources(world.data)
+    outcome = fit_and_measure(
+        Reader(PopularityConfig()), data, world.test, [Full(k=4)], FitContext()
+    )
+    assert "none of the 12 test users has profile text" in outcome.facts["refused"]
 
 
 def test_without_sources_nothing_of_them_is_left(world):
