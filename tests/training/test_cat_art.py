@@ -65,11 +65,11 @@ def arrays(model, *beginnings):
 
 
 def test_stages_run_in_order_and_their_losses_fall(data):
-    model, report = fitted(data, epochs=15, autoencoder_epochs=20, transfer_epochs=15)
+    model, report = fitted(data, epochs=8, autoencoder_epochs=12, transfer_epochs=8)
     assert list(model.phase_reports) == ["factors_0", "factors_1", "factors_2", "cat", "art"]
     for name, one in model.phase_reports.items():
         assert one.losses[-1] < one.losses[0], name
-    assert len(report.losses) == 3 * 15 + 20 + 15
+    assert len(report.losses) == 3 * 8 + 12 + 8
 
 
 def test_stage_3_trains_the_transfer_and_nothing_else(data, monkeypatch):

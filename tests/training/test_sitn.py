@@ -37,7 +37,7 @@ def users(world) -> UserBatch:
 
 
 def test_both_stages_losses_fall(world):
-    model = fitted(world.data, epochs=8, contrast_epochs=8, dropout=0.0)
+    model = fitted(world.data, epochs=5, contrast_epochs=5, dropout=0.0)
     assert list(model.phase_reports) == ["contrast", "clicks"]
     for name, report in model.phase_reports.items():
         assert report.losses[-1] < report.losses[0], name

@@ -138,12 +138,14 @@ class TwoDomains(NamedTuple):
     @property
     def in_any(self) -> Bool[np.ndarray, " users"]:
         """Return who did something."""
-        return self.source.lengths + self.target.lengths > 0
+        some: np.ndarray = self.source.lengths + self.target.lengths > 0
+        return some
 
     @property
     def in_both(self) -> Bool[np.ndarray, " users"]:
         """Return who did something on both sides."""
-        return (self.source.lengths > 0) & (self.target.lengths > 0)
+        both: np.ndarray = (self.source.lengths > 0) & (self.target.lengths > 0)
+        return both
 
     def of_users(self, rows: Int64[np.ndarray, " rows"], length: int) -> tuple[Windows, Windows]:
         """Return the last `length` events of whole sequences of both sides."""

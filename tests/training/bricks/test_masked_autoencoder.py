@@ -87,7 +87,7 @@ def test_it_learns_to_fill_in_a_hidden_domain():
     known = torch.ones(128, 3, dtype=torch.bool)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     losses = []
-    for _ in range(300):
+    for _ in range(150):
         optimizer.zero_grad()
         loss = model(vectors, known, torch.randint(3, (128,)))
         loss.backward()

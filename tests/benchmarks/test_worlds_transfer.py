@@ -1,0 +1,57 @@
+"""The worlds of CAT-ART and SITN are what their heads say, and hold nothing out that they also show."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))  # they are scripts, no package
+
+import worlds_cat_art
+import worlds_sitn
+
+from training.baselines.sitn import Sitn, SitnConfig
+from training.contract import FitContext
+
+
+def test_the_fifth_domain_is_nearly_empty_and_every_domain_has_a_test():
+    data, held_out = worlds_cat_art.world(seed=1)
+    for domain, n_liked in worlds_cat_art.N_LIKED.items():
+        train, test = data.interactions[domain].toarray(), held_out[domain].positives.toarray()
+        assert not (train * test).any()
+        assert ((train + test).sum(axis=1) == n_liked).all()
+        assert (test.sum(axis=1) == max(1, n_liked // 5)).all()
+
+
+def test_tastes_carry_over():
+    """Users alike in one dense domain are alike in another, and by chance they would not be."""
+    data, _ = worlds_cat_art.world(seed=1)
+    one, two = (data.interactions[domain].toarray() for domain in ("one", "two"))
+    alike = np.triu(np.ones((len(one), len(one)), dtype=bool), 1)
+    assert np.corrcoef((one @ one.T)[alike], (two @ two.T)[alike])[0, 1] > 0.1
+
+
+def test_clicks_are_of_two_interests_and_the_last_ones_are_held_out():
+    data, held_out = worlds_sitn.world(seed=1)
+    interest = np.arange(worlds_sitn.N_ITEMS) % worlds_sitn.N_INTERESTS
+    shop = data.interactions["shop"]
+    top = [
+        np.sort(np.bincount(interest[shop.indices[a:b]], minlength=worlds_sitn.N_INTERESTS))[-2:]
+        for a, b in zip(shop.indptr[:-1], shop.indptr[1:], strict=True)
+    ]
+    assert np.sum(top) / shop.nnz == pytest.approx(1 - worlds_sitn.NOISE, abs=0.06)
+    seen = data.interactions["videos"][held_out.user_rows].toarray()
+    assert not (seen * held_out.positives.toarray()).any()
+    assert (held_out.positives.sum(axis=1) == 1).all()
+    assert data.events is not None
+    assert len(data.events["videos"]) == data.interactions["videos"].nnz
+
+
+def test_the_clusters_are_drawn(tmp_path):
+    data, _ = worlds_sitn.world(seed=0)
+    quick = {"n_clusters": (6, 8), "embedding_size": 8, "n_heads": 2, "contrast_epochs": 1}
+    model = Sitn(SitnConfig.model_validate({**quick, "epochs": 1}))
+    model.fit(data, FitContext())
+    worlds_sitn.draw(model, tmp_path / "clusters.png")
+    assert (tmp_path / "clusters.png").read_bytes().startswith(b"\x89PNG")
