@@ -8,6 +8,7 @@ from training.embedme.taste import (
     TasteSettings,
     cross_fitted,
     fit_map,
+    foretold,
     learn_spaces,
     unit_rows,
 )
@@ -105,3 +106,44 @@ def test_source_only_and_target_only_people_teach_the_map_what_goes_together():
     scores = (fitted.user_tastes(newcomer) @ fitted.item_tastes.T).ravel()
     assert scores[1] > 0 > scores[3]
     assert scores[0] == pytest.approx(scores[1], rel=0.05)
+
+
+def test_slopes_are_those_of_least_squares_on_predictions_of_others(users):
+    interests, liked = users
+    spaces = learn_spaces(interests, liked, SETTINGS)
+    folds = np.arange(40) % 4
+    maps = cross_fitted(spaces, interests, liked, SETTINGS, folds)
+    found = foretold(maps, interests, liked, folds)
+    wanted = (liked.toarray() - liked.toarray().mean(axis=0)) @ spaces.item_tastes
+    predicted = np.stack([maps[folds[u]].user_tastes(interests[[u]])[0] for u in range(40)])
+    for j in range(2):
+        slope = np.linalg.lstsq(predicted[:, [j]], wanted[:, j])[0][0]
+        assert found[j] == pytest.approx(np.clip(slope, 0, 1), abs=1e-5)
+    shrunk = maps[0].shrunk(np.array([0.5, 0.0]))
+    assert shrunk.user_tastes(interests) == pytest.approx(
+        maps[0].user_tastes(interests) * [0.5, 0.0]
+    )
+
+
+def test_what_cannot_be_foretold_goes_silent():
+    """Half of the films follow the books a user reads, the other half a coin."""
+    rng = np.random.default_rng(0)
+    side = rng.integers(2, size=600)
+    coin = rng.integers(2, size=600)
+    likes = np.zeros((600, 40))
+    for user in range(600):
+        likes[user, rng.choice(10, 7, replace=False) + 10 * side[user]] = 1
+        likes[user, rng.choice(10, 4, replace=False) + 20 + 10 * coin[user]] = 1
+    interests = csr_array(np.eye(2)[side] * 0.9 + 0.1)
+    settings = TasteSettings(n_interest_tastes=2, n_target_tastes=3, ridge=1.0)
+    spaces = learn_spaces(interests, csr_array(likes), settings)
+    folds = np.arange(600) % 5
+    maps = cross_fitted(spaces, interests, csr_array(likes), settings, folds)
+    slopes = foretold(maps, interests, csr_array(likes), folds)
+    of_side = np.abs(spaces.item_tastes[:20]).sum(axis=0) - np.abs(spaces.item_tastes[20:]).sum(
+        axis=0
+    )
+    assert slopes[of_side > 3].min(initial=1.0) > 0.9
+    assert slopes[of_side < -3].max(initial=0.0) < 0.5
+    assert (of_side > 3).any()
+    assert (of_side < -3).any()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
 from training.embedme.config import EmbedMeConfig
 from training.evaluate import Evaluation, Measure
@@ -23,6 +24,7 @@ class Gain:
     standard_error: float
     is_clear: bool
 
+    @override
     def __str__(self) -> str:
         """Return it in words."""
         verdict = "kept" if self.is_clear else "not clearly better, left out"

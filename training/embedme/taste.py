@@ -9,15 +9,18 @@ domain only. With x(u) the interests of a user (one number an entity), scaled to
     z    = P'x / |P'x|                       f = (x, z)
     y(u) = V'(t_u - p)                       t_u: target row, p: share of source-active users who like an item
     W    = argmin sum_u |W'f(u) - y(u)|^2 + ridge |W|^2      over training users of both domains
-    taste score of item i = (W'f(u)) . V_i
+    c_j  = slope of y_j(u) on the prediction of a W that has not seen u, between 0 and 1
+    taste score of item i = (c * W'f(u)) . V_i
 
 P learns from users without any target row, V from users without any source row, and only the small map W
 needs the users of both. A reduced-rank ridge regression (Izenman, Journal of Multivariate Analysis 1975) between
-two latent spaces, as in EMCDR (Man et al., IJCAI 2017), but linear and solved exactly (conjugate gradients).
+two latent spaces, as in EMCDR (Man et al., IJCAI 2017), but linear and solved exactly (conjugate gradients). The
+slopes c shrink each dimension by how well it is foretold (Breiman and Friedman's "curds and whey", J. R. Stat. Soc. B 1997), so
+that m need not be chosen: what cannot be foretold goes silent.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -64,6 +67,12 @@ class TasteMap:
         x = unit_rows(interests)
         return np.asarray(
             x @ self.from_interests + _tastes(x, self.interest_basis) @ self.from_tastes
+        )
+
+    def shrunk(self, slopes: Float64[np.ndarray, " m"]) -> "TasteMap":
+        """Return the map whose answers are `slopes` times this one's."""
+        return replace(
+            self, from_interests=self.from_interests * slopes, from_tastes=self.from_tastes * slopes
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -133,14 +142,14 @@ def learn_taste(data: Dataset, settings: TasteSettings, seed: int) -> LearnedTas
     if len(both) < 2 * N_FOLDS:
         return None
     spaces = learn_spaces(interests[np.flatnonzero(is_active)], target, settings)
+    known, liked = interests[both], target[both]
     folds = np.full(target.shape[0], NO_FOLD, dtype=np.int64)
     order = np.random.default_rng([seed, 3]).permutation(len(both))
     folds[both[order]] = np.arange(len(both)) % N_FOLDS
-    return LearnedTaste(
-        fit_map(spaces, interests[both], target[both], settings),
-        folds,
-        cross_fitted(spaces, interests[both], target[both], settings, folds[both]),
-    )
+    fold_maps = cross_fitted(spaces, known, liked, settings, folds[both])
+    slopes = foretold(fold_maps, known, liked, folds[both])
+    whole = fit_map(spaces, known, liked, settings)
+    return LearnedTaste(whole.shrunk(slopes), folds, [one.shrunk(slopes) for one in fold_maps])
 
 
 @dataclass(frozen=True)
@@ -209,6 +218,31 @@ def cross_fitted(
         fit_map(spaces, interests[folds != fold], liked[folds != fold], settings)
         for fold in range(int(folds.max(initial=-1)) + 1)
     ]
+
+
+def foretold(
+    fold_maps: Sequence[TasteMap],
+    interests: csr_array,
+    liked: csr_array,
+    folds: Int64[np.ndarray, " users"],
+) -> Float64[np.ndarray, " m"]:
+    """Return c: the slope of each wanted dimension on its cross-fitted prediction, between 0 and 1.
+
+    Args:
+        fold_maps: Of `cross_fitted`.
+        interests: Shape (users, entities), of the users they were learned from.
+        liked: Shape (users, items): their target rows.
+        folds: Their folds.
+    """
+    item_tastes = fold_maps[0].item_tastes
+    wanted = np.asarray((liked - np.asarray(liked.mean(axis=0))[None, :]) @ item_tastes)
+    predicted = np.empty_like(wanted)
+    for fold, one in enumerate(fold_maps):
+        own = np.flatnonzero(folds == fold)
+        predicted[own] = one.user_tastes(interests[own])
+    power = np.square(predicted).sum(axis=0)
+    slopes: np.ndarray = (predicted * wanted).sum(axis=0) / np.maximum(power, SMALLEST_NORM)
+    return np.clip(slopes, 0.0, 1.0)
 
 
 def unit_rows(matrix: csr_array) -> csr_array:
