@@ -6,7 +6,8 @@
     item_entities.parquet   which item holds which entity
     entities.parquet        titles, multipliers and user counts (idf) as counted on training rows
     neighbours.parquet      how much of an interest passes to each neighbour; only where models read that
-    index.faiss             exact inner-product index over the target's item vectors
+    index.faiss             index of inner products over the target's item vectors, exact unless asked otherwise
+    encoder.onnx            the language model for ONNX Runtime; only where it was asked for
     aliases/                the alias dictionary, for interests given by name
 
 Written aside and renamed, so that a folder of the final name is whole; every hash is checked when opened.
@@ -33,6 +34,7 @@ from entity_linking.config import LinkConfig
 from entity_linking.linker import Linker
 from mekb.config import EXACT, BundleConfig
 from mekb.dataset import SplitWorld, World
+from mekb.encoder_runtime import run_encoder, write_encoder
 from mekb.errors import BundleError
 from mekb.fingerprint import file_fingerprint
 from mekb.index import build_index
@@ -48,6 +50,7 @@ FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 INDEX = "index.faiss"
 NEIGHBOURS = "neighbours.parquet"
+ENCODER = "encoder.onnx"
 KEYS = {
     *("format_version", "digest", "files", "origin"),
     *("target", "sources", "scoring", "neighbours", "n_users", "index"),
@@ -90,6 +93,8 @@ def write_bundle(folder: Path, parts: BundleParts, *, force: bool = False) -> No
         vectors = np.ascontiguousarray(parts.model.item_vectors())
         index, facts = build_index(vectors, parts.config, _tried_with(parts))
         faiss.write_index(index, str(aside / INDEX))
+        if parts.config.encoder_runtime == "onnx":
+            write_encoder(parts.model, aside / ENCODER)
         parts.aliases.save(aside / "aliases")
         manifest = {
             "format_version": FORMAT_VERSION,
@@ -202,6 +207,8 @@ class Bundle:
             raise BundleError(f"{folder}: its model '{model.name}' has no vectors to search")
         self.model = model
         self.item_vectors = model.item_vectors()
+        if (folder / ENCODER).exists():
+            run_encoder(model, folder / ENCODER)
         self.items = _read_items(folder, (*self.sources, self.target))
         entities = EntityTable.from_arrow(
             pq.read_table(folder / "entities.parquet"), n_all=manifest["n_users"]

@@ -115,6 +115,10 @@ def bundle(
     store: StoreArgument,
     model: ModelArgument,
     folder: Annotated[Path, typer.Argument(help="The bundle folder to write.")],
+    encoder_runtime: Annotated[
+        str | None,
+        typer.Option("--encoder-runtime", help="Who runs the language model: torch, or onnx."),
+    ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     force: ForceOption = False,
@@ -127,7 +131,8 @@ def bundle(
     from mekb.cli.output import note
     from mekb.config import load_settings
 
-    settings = load_settings(config, set_ or [])
+    chosen = [] if encoder_runtime is None else [f"bundle.encoder_runtime={encoder_runtime}"]
+    settings = load_settings(config, [*chosen, *(set_ or [])])
     made = api.make_bundle(store, model, folder, settings=settings, force=force)
     note(f"{folder}: recommends {len(made.items[made.target].names)} {made.target}")
     if "recall@10" in made.index_facts:
