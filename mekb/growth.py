@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mekb.errors import ConfigError
-from mekb.runs import Stage, StageResult, newest_run, record_run, settings_of, utc_now
+from mekb.runs import (
+    Stage,
+    StageResult,
+    changed_outputs,
+    newest_run,
+    record_run,
+    settings_of,
+    utc_now,
+)
 from mekb.sources.additions import AdditionReport, read_additions
 from mekb.sources.config import ImportConfig
 from mekb.sources.source_files import Given
@@ -63,10 +71,9 @@ def add_rows(
         return Added(result, additions.report)
     with store.transaction():
         before = {name: store.fingerprint(name) for name in GROWN}
-        for name, rows in changed.items():
-            store.merge(name, rows)
+        changes = {name: store.merge(name, rows) for name, rows in changed.items()}
         _touch(store, additions.touched)
-        after = {name: store.fingerprint(name) for name in GROWN}
+        after = changed_outputs(before, changes)
         stage = Stage(
             name="add", config=settings_of(config), inputs=dict(files) | before, outputs=GROWN
         )
