@@ -123,26 +123,62 @@ def _logits(factors: Tensor, items: Tensor, bias: Tensor) -> Tensor:
     return bias + factors @ items.to(factors.dtype).T
 
 
-class LogPartition(torch.autograd.Function):
-    """`log_partition`, whose gradient goes through the chunks once more."""
+class PartitionAndLogits(torch.autograd.Function):
+    """log Z of each user and the logits of its positives, in one: the items' gradient is then written once.
+
+    (Left to autograd, `items[positives]` would make a second gradient as large as the table, and add the two.)
+    """
 
     @staticmethod
     @override
-    def forward(ctx: Any, users: Tensor, items: Tensor, bias: Tensor, chunks: Chunks) -> Tensor:
-        """Return the log partition of each row of `users`."""
+    def forward(
+        ctx: Any,
+        users: Tensor,
+        items: Tensor,
+        bias: Tensor,
+        positives: tuple[Tensor, Tensor],
+        chunks: Chunks,
+    ) -> tuple[Tensor, Tensor]:
+        """Return log Z, shape (users,), and logits, shape (positives,)."""
         found = log_partition(users, items, bias, chunks)
-        ctx.save_for_backward(users, items, bias, found.total, *found.kept)
+        ctx.save_for_backward(users, items, bias, *positives, found.total, *found.kept)
         ctx.chunks = chunks
-        return found.total
+        return found.total, logits_of(users, items, bias, *positives)
 
     @staticmethod
     @override
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """Return the gradients of users, items and bias."""
-        users, items, bias, total, *kept = ctx.saved_tensors
-        found = Partition(total, tuple(kept))
-        gradients = log_partition_gradients(users, items, bias, grad_outputs[0], found, ctx.chunks)
-        return *gradients, None
+        users, items, bias, asked, found, total, *kept = ctx.saved_tensors
+        gradients = log_partition_gradients(
+            users, items, bias, grad_outputs[0], Partition(total, tuple(kept)), ctx.chunks
+        )
+        add_logits_gradients(gradients, (users, items), (asked, found), grad_outputs[1])
+        return *gradients, None, None
+
+
+def logits_of(
+    users: Float[Tensor, "users dim"],
+    items: Float[Tensor, "items dim"],
+    bias: Float[Tensor, " items"],
+    asked: Int64[Tensor, " pairs"],
+    found: Int64[Tensor, " pairs"],
+) -> Float[Tensor, " pairs"]:
+    """Return the logits of pairs of a row of users (`asked`) and a row of items (`found`)."""
+    return (users[asked] * items[found]).sum(dim=1) + bias[found]
+
+
+def add_logits_gradients(
+    gradients: tuple[Tensor, Tensor, Tensor],
+    vectors: tuple[Tensor, Tensor],
+    pairs: tuple[Tensor, Tensor],
+    weight: Float[Tensor, " pairs"],
+) -> None:
+    """Add to the gradients of users, items and bias those of the sum of `weight` times `logits_of`."""
+    (d_users, d_items, d_bias), (users, items), (asked, found) = gradients, vectors, pairs
+    d_users.index_add_(0, asked, weight[:, None] * items[found])
+    d_items.index_add_(0, found, weight[:, None] * users[asked])
+    d_bias.index_add_(0, found, weight)
 
 
 def full_softmax(  # noqa: PLR0913  (two vectors, a bias and the positives in coordinate form: the formula)
@@ -168,8 +204,9 @@ def full_softmax(  # noqa: PLR0913  (two vectors, a bias and the positives in co
         chunk: Items a chunk.
         products: In what the products with all items are taken.
     """
-    total: Tensor = LogPartition.apply(users, items, bias, Chunks(chunk, products))  # type: ignore[no-untyped-call]  # torch's stub
-    logits = (users[positive_users] * items[positive_items]).sum(dim=1) + bias[positive_items]
+    total, logits = PartitionAndLogits.apply(  # type: ignore[no-untyped-call]  # torch's stub
+        users, items, bias, (positive_users, positive_items), Chunks(chunk, products)
+    )
     return losses_of_positives(total, logits, positive_users, reduction)
 
 

@@ -73,8 +73,11 @@ def sampled_softmax(  # noqa: PLR0913  (as `full_softmax`, and what was drawn)
         chances: pi of every item.
         reduction: As in `full_softmax`.
     """
-    logits = users @ items[drawn].T + (bias[drawn] - chances[drawn].log())
-    own = (users[positive_users] * items[positive_items]).sum(dim=1) + bias[positive_items]
+    rows = items[
+        torch.cat([drawn, positive_items])
+    ]  # taken once: the gradient is as large as the table
+    logits = users @ rows[: len(drawn)].T + (bias[drawn] - chances[drawn].log())
+    own = (users[positive_users] * rows[len(drawn) :]).sum(dim=1) + bias[positive_items]
     hit_users, hit_columns = _hits(drawn, positive_users, positive_items)
     logits = logits.index_put((hit_users, hit_columns), logits.new_tensor(-math.inf))
     n_most = int(torch.bincount(positive_users, minlength=1).max()) if len(own) else 0

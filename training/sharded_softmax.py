@@ -27,8 +27,10 @@ from training.losses import (
     Partition,
     Products,
     Reduction,
+    add_logits_gradients,
     log_partition,
     log_partition_gradients,
+    logits_of,
     losses_of_positives,
 )
 
@@ -135,7 +137,7 @@ class _ShardedLogits(torch.autograd.Function):
         is_own = (all_.positive_items >= shard.start) & (all_.positive_items < shard.stop)
         asked, found = all_.positive_users[is_own], all_.positive_items[is_own] - shard.start
         logits = all_.users.new_zeros(len(all_.positive_users))
-        logits[is_own] = (all_.users[asked] * rows[found]).sum(dim=1) + bias[found]
+        logits[is_own] = logits_of(all_.users, rows, bias, asked, found)
         _sum_over_ranks(logits)
         ctx.save_for_backward(all_.users, rows, bias, asked, found, is_own, total, *own.kept)
         ctx.own, ctx.chunks = (all_.own_users, all_.own_positives), chunks
@@ -149,13 +151,11 @@ class _ShardedLogits(torch.autograd.Function):
         """Return the gradients of own users, of own rows for all users, and of own biases."""
         users, rows, bias, asked, found, is_own, total, *kept = ctx.saved_tensors
         d_total, d_logits = (_gather_rows(one) for one in grad_outputs)
-        d_users, d_rows, d_bias = log_partition_gradients(
+        gradients = log_partition_gradients(
             users, rows, bias, d_total, Partition(total, tuple(kept)), ctx.chunks
         )
-        weight = d_logits[is_own]
-        d_users.index_add_(0, asked, weight[:, None] * rows[found])
-        d_rows.index_add_(0, found, weight[:, None] * users[asked])
-        d_bias.index_add_(0, found, weight)
+        add_logits_gradients(gradients, (users, rows), (asked, found), d_logits[is_own])
+        d_users, d_rows, d_bias = gradients
         _sum_over_ranks(d_users)
         own_users, _ = ctx.own
         return d_users[own_users].clone(), d_rows, d_bias, None, None, None
