@@ -180,7 +180,7 @@ def test_no_label_is_in_any_history_handed_to_profiles(world, settings, mode, mo
         drawn.append(draw_examples(*args))
         return drawn[-1]
 
-    monkeypatch.setattr("training.embedme.model.draw_examples", remember)
+    monkeypatch.setattr("training.embedme.task.draw_examples", remember)
     model = EmbedMe(
         EmbedMeConfig(**{**settings("embedme"), "epochs": 3, "examples": mode, "batch_size": 7})
     )

@@ -10,9 +10,7 @@ all items (eq. 9), in steps from what is known in closed form to what the text a
 clearly better on validation users (`training.embedme.selection`).
 """
 
-import hashlib
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -20,12 +18,11 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 from scipy.sparse import csr_array
-from torch import nn
 from typing_extensions import override
 
 from training.config import ModelConfig
 from training.contract import FitContext, FitReport, Need, UserBatch, VectorRecommender, not_fitted
-from training.dataset import Dataset, binary, counts, rows_of
+from training.dataset import Dataset, binary, counts
 from training.embedme.batch import PackedRows, ProfileTokenizer, pack
 from training.embedme.bert import (
     WEIGHTS_FILE,
@@ -36,139 +33,28 @@ from training.embedme.bert import (
 from training.embedme.config import EmbedMeConfig
 from training.embedme.dual_encoder import DualEncoder
 from training.embedme.examples import (
-    Drawing,
-    Examples,
-    draw_examples,
-    example_users,
     with_profile,
 )
 from training.embedme.item_text import ItemPlaces, ItemTextSettings, lend_text
 from training.embedme.pooler import FrozenPooler
 from training.embedme.prior import log_prior, newcomer_shares
-from training.embedme.selection import clear_gain, deciding_metrics
+from training.embedme.selection import clear_gain
 from training.embedme.sentence_transformer import sentence_transformer_files
+from training.embedme.task import PRETRAINED, EmbedMeTask, Parts
 from training.embedme.taste import (
     LearnedTaste,
     TasteMap,
     TasteSettings,
     learn_taste,
-    training_tastes,
     user_tastes,
 )
 from training.embedme.warm_start import warm_start
 from training.encoder_files import portable_name
 from training.errors import CheckpointError, ConfigError, DatasetError
-from training.evaluate import Evaluation, evaluate
-from training.loop import Batch, fit_epochs, make_fabric
-from training.speed import softmax_flops
+from training.loop import fit_epochs, make_fabric
 
-BERT_PREFIX = "encoder.bert."
-"""Before the names of the language model's arrays."""
 TASTE_PREFIX = "taste_map."
 """Before the names of the taste map's arrays among the model's."""
-
-
-class EpochBatches:
-    """The batches of one epoch, each made when its turn comes."""
-
-    def __init__(self, model: "EmbedMe", data: Dataset, examples: Examples) -> None:
-        self._data, self._examples, self._taste = data, examples, model.learned_taste
-        self._tokenizer, self._config = model.tokenizer, model.settings
-        self._language_model = model.language_model
-        self._rank, self._n_ranks = 0, 1
-        self.n_skipped = 0
-        """Examples of this rank without profile text among the batches made so far."""
-
-    def share(self, rank: int, n_ranks: int) -> "EpochBatches":
-        """Keep to every n-th example of each batch, beginning with number `rank`."""
-        self._rank, self._n_ranks = rank, n_ranks
-        return self
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._examples) / self._config.batch_size)
-
-    def __iter__(self) -> Iterator[Batch | None]:
-        self.n_skipped = 0
-        size = self._config.batch_size
-        for start in range(0, len(self._examples), size):
-            stop = min(start + size, len(self._examples))
-            yield self._batch(slice(start + self._rank, stop, self._n_ranks))
-
-    def _batch(self, part: slice) -> Batch | None:
-        users = example_users(self._data, self._examples, part)
-        texts = users.profiles or []
-        kept = with_profile(texts)
-        self.n_skipped += len(texts) - len(kept)
-        if not len(kept):
-            return None
-        ids = self._tokenizer.ids([texts[i] for i in kept])
-        rows = pack(ids, self._config.max_tokens)
-        lengths = [len(one) for one in ids]
-        labels = self._examples.labels[part][kept]
-        items = torch.from_numpy(labels.indices.astype(np.int64))
-        user_rows = self._examples.user_rows[part][kept]
-        tastes = training_tastes(self._taste, user_rows, users, kept)
-        return Batch(
-            (*rows, torch.from_numpy(tastes), torch.from_numpy(rows_of(labels)), items),
-            users.ids[kept],
-            n_tokens=sum(lengths),
-            flops=self._language_model.training_flops(lengths)
-            + softmax_flops(len(kept), labels.shape[1], self._config.embedding_size),
-        )
-
-
-class EmbedMeTask:
-    """EmbedMe as the loop sees it."""
-
-    def __init__(self, model: "EmbedMe", data: Dataset, seed: int) -> None:
-        self._model, self._data, self._seed = model, data, seed
-        self._epoch: EpochBatches | None = None
-
-    @property
-    def module(self) -> nn.Module:
-        """Both towers."""
-        return self._model.module
-
-    @property
-    def pretrained(self) -> str:
-        """The language model; its head, the items and the prior's scale are new."""
-        return BERT_PREFIX
-
-    @property
-    def identity(self) -> str:
-        """A digest of settings, items and training rows."""
-        digest = hashlib.sha256(self._model.settings.model_dump_json().encode())
-        digest.update(self._data.target_items.item_ids.tobytes() + self._data.user_ids.tobytes())
-        for domain, matrix in sorted(self._data.interactions.items()):
-            digest.update(domain.encode())
-            digest.update(
-                matrix.indptr.tobytes() + matrix.indices.tobytes() + matrix.data.tobytes()
-            )
-        return digest.hexdigest()
-
-    @property
-    def n_skipped(self) -> int:
-        """Examples of the last epoch without profile text."""
-        return 0 if self._epoch is None else self._epoch.n_skipped
-
-    def batches(self, epoch: int) -> EpochBatches:
-        """Return the batches of an epoch; labels are drawn anew in each."""
-        drawing = Drawing.of(self._model.settings)
-        examples = draw_examples(self._data, drawing, np.random.default_rng([self._seed, epoch]))
-        self._epoch = EpochBatches(self._model, self._data, examples)
-        return self._epoch
-
-    def validate(self) -> Mapping[str, float]:
-        """Return NDCG@10 and HR@10 on the validation users."""
-        found = self.evaluation()
-        return {} if found is None else deciding_metrics(found)
-
-    def evaluation(self) -> Evaluation | None:
-        """Return how the validation users are ranked now; None where there are none."""
-        if self._data.valid is None or not len(self._data.valid.user_rows):
-            return None
-        protocol = self._model.settings.validation_protocol
-        return evaluate(self._model, self._data, self._data.valid, [protocol])
 
 
 class EmbedMe(VectorRecommender):
@@ -181,7 +67,7 @@ class EmbedMe(VectorRecommender):
     )
     needs: ClassVar[frozenset[Need]] = frozenset({Need.PROFILE})
     config_type: ClassVar[type[ModelConfig]] = EmbedMeConfig
-    array_files: ClassVar[Mapping[str, str]] = {BERT_PREFIX: WEIGHTS_FILE}
+    array_files: ClassVar[Mapping[str, str]] = {PRETRAINED: WEIGHTS_FILE}
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -232,7 +118,7 @@ class EmbedMe(VectorRecommender):
         n_liked = binary(data.interactions[data.target]).sum(axis=0)
         self.module.to(device)
         self._set_prior(data, context)
-        task = EmbedMeTask(self, data, context.seed)
+        task = EmbedMeTask(self, self._parts(), data, context.seed)
         report = self._train(task, data, context)
         self.module.eval()
         n_cold = int(np.count_nonzero(n_liked == 0))
@@ -242,6 +128,11 @@ class EmbedMe(VectorRecommender):
             f"{n_cold} of {len(n_liked)} items have no training row: their vectors are not learned",
         ]
         return replace(report, notes=tuple(notes))
+
+    def _parts(self) -> Parts:
+        return Parts(
+            self.settings, self.language_model, self.tokenizer, self.module, self.learned_taste
+        )
 
     def _set_prior(self, data: Dataset, context: FitContext) -> None:
         strength, learned = self.settings.prior_strength, self.learned_taste

@@ -242,7 +242,8 @@ def foretold(
         predicted[own] = one.user_tastes(interests[own])
     power = np.square(predicted).sum(axis=0)
     slopes: np.ndarray = (predicted * wanted).sum(axis=0) / np.maximum(power, SMALLEST_NORM)
-    return np.clip(slopes, 0.0, 1.0)
+    clipped: np.ndarray = np.clip(slopes, 0.0, 1.0)
+    return clipped
 
 
 def unit_rows(matrix: csr_array) -> csr_array:
