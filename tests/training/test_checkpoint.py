@@ -41,7 +41,7 @@ def test_saved_and_loaded_scores_are_equal(name, world, settings, tmp_path):
     again, metadata = load(tmp_path / "deep" / "model")
     users = user_batch(world.data, world.test.user_rows)
     np.testing.assert_array_equal(again.score(users), model.score(users))
-    assert again.config.model_dump() == model.saved_config()
+    assert again.saved_config() == model.saved_config()
     assert np.array_equal(again.item_ids, world.data.target_items.item_ids)
     assert metadata == {"note": "é"}
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["model"]
