@@ -320,3 +320,4 @@ def _texts(store: Store) -> Rows:
 def clear(store: Store) -> None:
     """Drop the temporary tables and views of a scoring."""
     store.forget("histories", "held", "spread", "titles", "scored_interests", "chosen_users")
+    store.forget("rows_before", "rows_after")

@@ -11,6 +11,7 @@ between r_min and r_max moves a distribution by (sqrt(q) - 1) / (sqrt(q) + 1) = 
 q = r_max / r_min (the extreme puts all weight on the two ends, so that the mean of r is their geometric mean).
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import log, tanh
 
@@ -31,7 +32,7 @@ from mekb.scoring import (
     UpdateConfig,
     inverse_user_frequency,
 )
-from mekb.store import Store
+from mekb.store import Rows, Store
 
 NOW_SPREAD_SQL = "select entity_id, count(*) as n_users from user_entity group by entity_id"
 """n_e as it is now, of the entities that have rows."""
@@ -41,15 +42,63 @@ select entity_id from idf_basis where not negative and n_users = n_all
 """
 """Entities whose idf was 0, which have no rows in `user_entity`."""
 
-WHOLE_SPREAD_SQL = f"""
-{NOW_SPREAD_SQL}
+MOVED_SPREAD_SQL = f"""
+with everywhere as ({EVERYWHERE_SQL}),
+basis as (
+    select entity_id, n_users from idf_basis anti join everywhere using (entity_id) where not negative
+),
+moves as (
+    select entity_id, change from idf_moves anti join everywhere using (entity_id)
+)
+select entity_id, coalesce(n_users, 0) + coalesce(change, 0) as n_users
+from basis full join moves using (entity_id)
+where coalesce(n_users, 0) + coalesce(change, 0) > 0
+"""  # noqa: S608  constants of ours
+"""The same, without reading anybody's interests: n_e of the basis, and how it has changed since."""
+
+RECOUNTED_SQL = """
+with everywhere as (
+    select entity_id from basis_now where not negative and n_users = n_all
+),
+basis as (
+    select entity_id, n_users from basis_now anti join everywhere using (entity_id) where not negative
+),
+counted as (
+    select entity_id, count(*) as n_users from user_entity anti join everywhere using (entity_id)
+    where user_id is distinct from $user_id group by entity_id
+)
+select entity_id, coalesce(counted.n_users, 0) - coalesce(basis.n_users, 0) as change
+from basis full join counted using (entity_id)
+where coalesce(counted.n_users, 0) <> coalesce(basis.n_users, 0)
+"""
+"""Rows of `idf_moves` from everybody's interests but one user's, and a basis that may be another: `basis_now`."""
+
+MOVES_SQL = """
+select entity_id, sum(change) as change
+from (
+    select entity_id, change from idf_moves
+    union all
+    select entity_id, -n_rows from rows_before
+    union all
+    select entity_id, n_rows from rows_after
+)
+group by entity_id having sum(change) <> 0
+"""
+"""Rows of `idf_moves` after some users' rows of `user_entity` were replaced."""
+
+ROWS_OF_CHOSEN_SQL = """
+select entity_id, count(*) as n_rows from user_entity semi join chosen_users using (user_id) group by entity_id
+"""
+SCORED_ROWS_SQL = "select entity_id, count(*) as n_rows from scored_interests group by entity_id"
+
+_OF_EVERYWHERE = f"""
 union all
 select item_entities.entity_id, count(distinct interactions.user_id) as n_users
 from ({EVERYWHERE_SQL}) as everywhere
 join item_entities using (entity_id) join interactions using (item_id)
 where interactions.positive group by item_entities.entity_id
 """  # noqa: S608  constants of ours
-"""n_e as it is now, of these too."""
+"""n_e as it is now, of entities that have no rows."""
 
 SPREADS_SQL = """
 select coalesce(basis.n_users, 1) as n_before, spread.n_users as n_now
@@ -125,8 +174,7 @@ def measure_drift(store: Store, side: Side, config: UpdateConfig) -> Drift:
     store.keep("chosen_users", SAMPLE_SQL, {"seed": config.seed, "n_sampled": config.n_sampled})
     choose_some(store)
     hold_entities(store, side, [ALL_USERS])
-    everywhere = store.first_row(f"{EVERYWHERE_SQL} limit 1")
-    store.keep("spread", WHOLE_SPREAD_SQL if everywhere else NOW_SPREAD_SQL)
+    _count_spread(store, side)
     store.keep("scored_interests", USER_ENTITY_SQL, side.weighing(ALL_USERS, n_users))
     n_sampled, mean, largest = store.first_row(DISTANCES_SQL) or (0, 0.0, 0.0)
     return Drift(
@@ -138,6 +186,42 @@ def measure_drift(store: Store, side: Side, config: UpdateConfig) -> Drift:
         bound=_bound(store, n_before, n_users) if side.config.use_idf else 0.0,
         allowed=config.max_drift,
     )
+
+
+def _count_spread(store: Store, side: Side) -> None:
+    """Count n_e as it is now into the temporary table `spread`."""
+    if not side.config.use_idf:
+        store.keep("spread", NOW_SPREAD_SQL)
+        return
+    everywhere = store.first_row(f"{EVERYWHERE_SQL} limit 1")
+    counted = MOVED_SPREAD_SQL if store.has("idf_moves") else NOW_SPREAD_SQL
+    store.keep("spread", counted + _OF_EVERYWHERE if everywhere else counted)
+
+
+def noting_moves(
+    store: Store, slices: Iterator[Mapping[str, Rows]]
+) -> Iterator[Mapping[str, Rows]]:
+    """Pass on the rows of users that are scored anew, and write down in `idf_moves` how n_e changes with them.
+
+    To be read to its end in the transaction that replaces the rows of the users in `chosen_users`, before any
+    is deleted.
+
+    Args:
+        store: With `idf_moves`; without, nothing is noted.
+        slices: As `mekb.aggregation.scored_slices` gives them.
+    """
+    if not store.has("idf_moves"):
+        yield from slices
+        return
+    store.keep("rows_before", ROWS_OF_CHOSEN_SQL)
+    first = True
+    for piece in slices:
+        if "user_entity" in piece:
+            store.gather("rows_after", SCORED_ROWS_SQL, first=first)
+            first = False
+        yield piece
+    store.replace({"idf_moves": store.query(MOVES_SQL)})
+    store.forget("rows_before", "rows_after")
 
 
 def _bound(store: Store, n_before: int, n_now: int) -> float:

@@ -139,7 +139,8 @@ def import_profiles(store: Store, folder: Path, *, force: bool = False) -> Stage
         }
         store.drop("negative_interests")
         store.replace_in_slices(made, [tables])
-        store.replace({"touched_users": store.query(NOBODY_SQL)})
+        unmoved = CATALOGUE["idf_moves"].empty_table()
+        store.replace({"idf_moves": unmoved, "touched_users": store.query(NOBODY_SQL)})
         write_edited_texts(store)
 
     return run_stage(store, stage, lambda: write, force=force)

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from mekb.aggregation import HISTORIES_OF_CHOSEN_SQL, Side, clear, count_entities
 from mekb.contracts import quoted
+from mekb.drift import RECOUNTED_SQL
 from mekb.errors import UnknownError
 from mekb.export_log import exports_of
 from mekb.rewriting import rewrite_without, tables_of
@@ -216,6 +217,9 @@ def _without(
         before["idf_basis"] = store.digest("idf_basis")
         store.connection.register("basis_now", anew["idf_basis"])
         after["idf_basis"] = store.digest("basis_now")
+        if store.has("idf_moves"):
+            moves = store.query(RECOUNTED_SQL, {"user_id": user_id})
+            anew["idf_moves"] = moves.cast(CATALOGUE["idf_moves"])
         store.connection.unregister("basis_now")
     if store.has("runs"):
         changed = [table for table in before if before[table] != after[table]]

@@ -25,7 +25,7 @@ from mekb.aggregation import (
     unheard,
     user_parts,
 )
-from mekb.drift import Drift, measure_drift
+from mekb.drift import Drift, measure_drift, noting_moves
 from mekb.effective import write_edited_texts
 from mekb.errors import RefreshError
 from mekb.fingerprint import RowsDigest
@@ -202,6 +202,8 @@ def _score_chosen(
             hold_entities(store, side, parts)
             n_all = known_spread(store, side)
             slices = scored_slices(store, side, parts, n_all, on_part)
+            if not side.negative:
+                slices = noting_moves(store, slices)
             store.replace_users("chosen_users", side.tables, slices, digests=False)
         write_edited_texts(store)
         store.replace({"touched_users": store.query(NOBODY_SQL)})

@@ -27,6 +27,7 @@ from mekb.effective import own_interests, write_edited_texts
 from mekb.errors import UnknownError
 from mekb.graph import Evidence, Interest, UserGraph
 from mekb.runs import Stage, StageResult, run_stage, settings_of, table_inputs
+from mekb.schema import CATALOGUE
 from mekb.scoring import ScoringConfig
 from mekb.store import Store
 
@@ -156,7 +157,11 @@ def build_profiles(
                 scored_at_once(store, side, parts, n_all, on_part),
             )
         store.replace(
-            {"idf_basis": pa.concat_tables(bases), "touched_users": store.query(NOBODY_SQL)}
+            {
+                "idf_basis": pa.concat_tables(bases),
+                "idf_moves": CATALOGUE["idf_moves"].empty_table(),
+                "touched_users": store.query(NOBODY_SQL),
+            }
         )
         write_edited_texts(store)
 

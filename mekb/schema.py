@@ -162,6 +162,18 @@ IDF_BASIS = table_schema(
 
 `negative` rows are those of `negative_interests`."""
 
+IDF_MOVES = table_schema(
+    [
+        pa.field("entity_id", pa.uint32(), nullable=False),
+        pa.field("change", pa.int64(), nullable=False),
+    ],
+    key=["entity_id"],
+    sort=["entity_id"],
+    checks={"is_a_change": "select * from idf_moves where change = 0"},
+)
+"""By how much n_e has changed since `idf_basis`, of the entities whose idf was not 0: what users were scored since have
+more or fewer rows of. So that the drift of a day is not counted over everybody's interests."""
+
 TOUCHED_USERS = table_schema(
     [pa.field("user_id", pa.uint32(), nullable=False)],
     key=["user_id"],
@@ -284,6 +296,7 @@ CATALOGUE = {
     "negative_interests": NEGATIVE_INTERESTS,
     "profiles": PROFILES,
     "idf_basis": IDF_BASIS,
+    "idf_moves": IDF_MOVES,
     "touched_users": TOUCHED_USERS,
     "relations": RELATIONS,
     "inferred_interests": INFERRED_INTERESTS,

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from mekb.drift import measure_drift
 from mekb.errors import RefreshError, UnknownError
+from mekb.forget import forget_user
 from mekb.increments import update_profiles
 from mekb.interests import build_profiles, read_user_graph
+from mekb.schema import CATALOGUE
 from mekb.scoring import ScoringConfig, UpdateConfig
 from mekb.store import Store
 
@@ -248,6 +250,38 @@ class TestDrift:
             drift = update(store).drift
             assert drift.largest <= drift.bound + 1e-12
 
+    def test_what_moved_is_what_counting_everybody_finds(self, world, tmp_path):
+        """Day after day, with users who leave an interest, and one who is forgotten."""
+        days = [
+            [f"n{user},i{item},5" for user in range(6) for item in range(user, 9)],
+            ["u003,i1,1", "u003,i2,1", "n2,i3,1", "u004,i5,5", "new,i0,5"],
+            [f"u00{user},i{user},{1 + user % 5}" for user in range(9)],
+        ]
+        assert world.count("idf_moves") == 0
+        for number, lines in enumerate([*days, None]):
+            if lines is None:
+                forget_user(world, "n2")
+            else:
+                add(world, lines, tmp_path, name=f"day-{number}.csv")
+                update(world, PLAIN)
+            moved = measure(world)
+            counts = np.bincount(world.read("user_entity")["entity_id"].to_numpy(), minlength=16)
+            basis = {
+                row["entity_id"]: row["n_users"]
+                for row in world.read("idf_basis").to_pylist()
+                if row["n_users"] < row["n_all"]
+            }
+            moves = {row["entity_id"]: row["change"] for row in world.read("idf_moves").to_pylist()}
+            assert {e: basis.get(e, 0) + moves.get(e, 0) for e in basis | moves} == {
+                e: counts[e] for e in basis | moves
+            }
+            world.drop("idf_moves")
+            assert measure(world) == moved, "as in a store that was made before there were moves"
+            rows_ = [{"entity_id": e, "change": change} for e, change in moves.items()]
+            world.replace({"idf_moves": pa.Table.from_pylist(rows_, CATALOGUE["idf_moves"])})
+        update(world, PLAIN, refresh=True)
+        assert world.count("idf_moves") == 0
+
     def test_the_same_seed_takes_the_same_users(self, world, tmp_path):
         add(world, [f"n{user},i{user},5" for user in range(9)], tmp_path)
         update(world)
@@ -262,17 +296,22 @@ class TestDrift:
 
 
 def measure(store, **settings_):
-    from mekb.aggregation import sides
+    from mekb.aggregation import clear, sides
 
-    return measure_drift(store, sides(store, PLAIN)[0], UpdateConfig(**settings_))
+    try:
+        return measure_drift(store, sides(store, PLAIN)[0], UpdateConfig(**settings_))
+    finally:
+        clear(store)
 
 
 KILLED = """
 import sys
 from pathlib import Path
 from mekb.growth import add_rows
+from mekb.forget import forget_user
 from mekb.increments import update_profiles
 from mekb.interests import build_profiles
+from mekb.schema import CATALOGUE
 from mekb.scoring import ScoringConfig, UpdateConfig
 from mekb.sources import ImportConfig
 from mekb.store import Store
