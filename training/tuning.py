@@ -69,8 +69,8 @@ MAPPING: Space = {
 SPACES: Mapping[str, Space] = {
     "source_knn": NEIGHBOURS,
     "item_knn": NEIGHBOURS,
-    "ease": {"ridge": LogUniform(1.0, 3000.0)},
-    "ease_target": {"ridge": LogUniform(1.0, 3000.0)},
+    "ease": {"ridge": LogUniform(10.0, 30_000.0)},
+    "ease_target": {"ridge": LogUniform(10.0, 30_000.0)},
     "bpr_mf": FACTORS,
     "cmf": {**FACTORS, "source_weight": Choice((0.1, 0.3, 0.5, 0.7))},
     "lightgcn": {**FACTORS, "n_negatives": Choice((1,)), "n_layers": Choice((1, 2, 3))},
@@ -99,7 +99,7 @@ SPACES: Mapping[str, Space] = {
     "embedme": {
         "learning_rate": LogUniform(5e-6, 1e-4),
         "mlp_dropout": Choice((0.1, 0.3, 0.5)),
-        "n_target_tastes": Choice((0, 8, 16, 32)),
+        "n_target_tastes": Choice((16, 32, 64)),
         "taste_ridge": LogUniform(3.0, 30.0),
         "prior_strength": Choice((30.0, 300.0, 3000.0)),
     },

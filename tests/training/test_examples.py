@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from training.contract import FitContext
 from training.dataset import binary
+from training.embedme.bert import load_language_model
 from training.embedme.config import EmbedMeConfig, ExampleMode
 from training.embedme.examples import Drawing, draw_examples, histories, n_source_positives
 from training.embedme.model import EmbedMe
@@ -85,3 +86,16 @@ def test_a_gain_counts_from_a_standard_error_on(margin, after, is_clear):
     assert found.standard_error == pytest.approx(gains.std(ddof=1) / 2)
     assert found.is_clear == is_clear
     assert ("kept" in str(found)) == is_clear
+
+
+def test_without_its_weights_the_encoder_is_another(world, settings):
+    found = {}
+    for pretrained in (True, False):
+        wanted = {"epochs": 1, "learning_rate": 1e-12, "pretrained": pretrained}
+        model = EmbedMe(EmbedMeConfig(**{**settings("embedme"), **wanted}))
+        model.fit(world.data, FitContext(seed=5))
+        found[pretrained] = model.module.encoder.bert.state_dict()
+    same = load_language_model(settings("embedme")["encoder"], 0.0).bert.state_dict()
+    name = "encoder.layer.0.attention.self.query.weight"
+    assert np.allclose(found[True][name], same[name], atol=1e-6)
+    assert not np.allclose(found[False][name], same[name], atol=1e-2)

@@ -45,6 +45,16 @@ ABLATIONS: Mapping[str, Ablation] = {
         Ablation("no-text", "one profile text for all; the numbers stay", profiles={"text": False}),
         Ablation("no-popularity", "no popularity in the logits (eq. 8)", {"popularity": "none"}),
         Ablation("no-taste-map", "no taste map beside the text", {"n_target_tastes": 0}),
+        Ablation("no-item-text", "new items have no place", {"item_text_likes": 0.0}),
+        Ablation(
+            "not-pretrained", "the encoder's weights are random at the start", {"pretrained": False}
+        ),
+        Ablation("text-always", "text is kept though it be no better", {"margin": -1e9}),
+        Ablation(
+            "closed-form",
+            "nothing learned by gradients: neither text nor fine-tuning",
+            {"head_epochs": 0, "fine_tune": False},
+        ),
         Ablation("no-fine-tuning", "the language model stays as it was", {"fine_tune": False}),
         Ablation(
             "leak",
@@ -52,9 +62,9 @@ ABLATIONS: Mapping[str, Ablation] = {
             {"labels_in_profile": True},
         ),
         Ablation(
-            "no-one-domain-users",
-            "learns from users with source rows alone, seen as newcomers",
-            {"mixed_profiles": False},
+            "mixed-profiles",
+            "text learns from users of the target alone too, part of their target rows in the profile",
+            {"mixed_profiles": True},
         ),
     )
 }

@@ -50,12 +50,15 @@ class LanguageModel:
         return transformer_flops(n_weights, self.n_layers, self.hidden_size, lengths)
 
 
-def load_language_model(name: str, hidden_dropout: float) -> LanguageModel:
+def load_language_model(
+    name: str, hidden_dropout: float, *, pretrained: bool = True
+) -> LanguageModel:
     """Return encoder `name` with its pretrained weights; nothing is downloaded.
 
     Args:
         name: "minilm", a folder, or a model in the Hugging Face cache.
         hidden_dropout: Dropout of the hidden states while training.
+        pretrained: Its weights; without, its shape and tokenizer with random weights (torch's generator).
 
     Raises:
         EncoderError: it is not here, is no BERT, or its files do not fit together.
@@ -66,7 +69,11 @@ def load_language_model(name: str, hidden_dropout: float) -> LanguageModel:
         _check_type(config.model_type, name)
         config.attention_probs_dropout_prob = 0.0
         config.hidden_dropout_prob = hidden_dropout
-        bert = _load_weights(folder, config)
+        bert = (
+            _load_weights(folder, config)
+            if pretrained
+            else AutoModel.from_config(config, attn_implementation="sdpa")
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
         text = tokenizer.backend_tokenizer.to_str()
     except (OSError, ValueError, KeyError, AttributeError) as error:

@@ -45,6 +45,8 @@ class EmbedMeConfig(LoopConfig):
 
     encoder: str = MINILM
     """"minilm", a folder, or the name of a BERT in the Hugging Face cache."""
+    pretrained: bool = True
+    """Whether the encoder starts from its weights, or from random ones (the paper's ablation, section 4.3)."""
     max_tokens: int = Field(default=256, ge=8)
     """Tokens of a profile, N in section 3.2.2."""
     embedding_size: PositiveInt = 256
@@ -92,9 +94,9 @@ class EmbedMeConfig(LoopConfig):
     """Shrinkage of what texts say; 3 to 30 differ by less than .004 in NDCG@10 among new items."""
     item_tokens: PositiveInt = 48
     """Tokens of an item's text that are read."""
-    margin: NonNegativeFloat = 1.0
+    margin: float = 1.0
     """Standard errors on validation users by which the warm start, and fine-tuning after it, must be better
-    than what was before them (`training.embedme.selection`)."""
+    than what was before them (`training.embedme.selection`); far below 0, each is kept as it comes."""
     fine_tune: bool = True
     """Whether the language model is fine-tuned at all; False stops after the warm start (an ablation)."""
     softmax_products: Products = Products.EXACT

@@ -110,7 +110,9 @@ class EmbedMe(VectorRecommender):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(context.seed)
             language_model = load_language_model(
-                self.settings.encoder, self.settings.hidden_dropout
+                self.settings.encoder,
+                self.settings.hidden_dropout,
+                pretrained=self.settings.pretrained,
             )
             self._learn_taste(data, context)
             self._build(language_model, len(data.target_items))
