@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt32
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
@@ -29,6 +29,9 @@ from training.bricks.rating_head import RatingHead
 from training.dataset import counts, keep_entries, rows_of
 from training.gradient_model import GradientConfig
 from training.loop import Batch
+
+FEWEST_BATCHES = 8
+"""Of an epoch whose batches hide their own pairs: on small data all edges would be hidden otherwise."""
 
 
 class InterestConfig(GradientConfig):
@@ -51,8 +54,9 @@ class InterestConfig(GradientConfig):
     """lambda_intra (section 4.1); 0 is the paper's ablation."""
     degrees_of_freedom: PositiveFloat = 1.0
     """Of Student's t; 1 as in t-SNE."""
-    min_shared_items: PositiveInt = 1
-    """Two users are linked in a domain who met that many items both."""
+    link_similarity: float = Field(default=0.1, ge=0, lt=1)
+    """Two users are linked in a domain who share an item and whose rows have at least this cosine: the paper's "a lot
+    of the same items". At 0, in a dense domain, all are linked with all."""
     hidden_size: PositiveInt = 64
     """Of the rating MLP's hidden layer."""
     init_scale: PositiveFloat = 0.1
@@ -170,11 +174,11 @@ class GraphBatches:
         arrays: tuple[np.ndarray, ...] = (rows, places, pairs.item_rows, pairs.labels)
         source = self.source.graph[rows]
         if self.target is None:
-            shown = without(source, places, pairs.item_rows) if self._hides else source
+            shown = without(source, places, pairs.item_rows) if self.hides else source
             arrays += (rows_of(shown), shown.indices.astype(np.int64))
         else:
             target = self.target.graph[rows]
-            shown = without(target, places, pairs.item_rows) if self._hides else target
+            shown = without(target, places, pairs.item_rows) if self.hides else target
             in_source, in_target = counts(source) > 0, counts(target) > 0
             arrays += (
                 *(rows_of(source), source.indices.astype(np.int64)),
@@ -186,13 +190,17 @@ class GraphBatches:
         return Batch(inputs, self.user_ids[pairs.user_rows])
 
     @property
-    def _hides(self) -> bool:
+    def hides(self) -> bool:
+        """Whether a batch does not see its own pairs as edges."""
         return self.config.hide_pairs and self.config.feedback is Feedback.CLICKS
 
     def _links(self, met: csr_array) -> np.ndarray:
         """Return who met the same items: second-order proximity in the batch (section 2.5)."""
-        shared: np.ndarray = (met @ met.T).toarray() >= self.config.min_shared_items
-        return shared
+        shared = (met @ met.T).toarray()
+        lengths = np.sqrt(np.diag(shared))
+        linked: np.ndarray = shared >= self.config.link_similarity * np.outer(lengths, lengths)
+        linked &= shared > 0
+        return linked
 
 
 @dataclass(frozen=True)
@@ -204,14 +212,14 @@ class GraphEpoch:
     others: Int64[np.ndarray, " others"]
 
     def __len__(self) -> int:
-        return math.ceil(len(self.pairs.labels) / self.batches.config.batch_size)
+        n_full = math.ceil(len(self.pairs.labels) / self.batches.config.batch_size)
+        return max(n_full, FEWEST_BATCHES) if self.batches.hides else n_full
 
     def __iter__(self) -> Iterator[Batch | None]:
-        parts = np.array_split(self.others, len(self))
-        size = self.batches.config.batch_size
-        for number, others in enumerate(parts):
-            part = np.arange(number * size, min((number + 1) * size, len(self.pairs.labels)))
-            yield self.batches.batch(self.pairs.at(part), others)
+        others = np.array_split(self.others, len(self))
+        parts = np.array_split(np.arange(len(self.pairs.labels)), len(self))
+        for part, besides in zip(parts, others, strict=True):
+            yield self.batches.batch(self.pairs.at(part), besides) if len(part) else None
 
 
 def without(

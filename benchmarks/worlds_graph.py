@@ -1,0 +1,169 @@
+"""Worlds in which the ideas of DIAGAE and DDTCDR must win, and each system against its own ablations there.
+
+    python benchmarks/worlds_graph.py
+
+DIAGAE: users fall into groups that hold in both domains, while no item or pattern of items does. The source is dense;
+in the target few users have rows, and few each. Newcomers of the target are ranked for (NDCG@10, full ranking).
+
+DDTCDR: both domains rate by the same law of a user's and an item's latent vectors, but domain B sees every user rotated.
+A has many ratings and B few. The world is made of embeddings, as stage 2 is given them; RMSE of unseen ratings of B.
+
+One row a system, over the same seeds: mean and standard deviation, and how often the full system is the better one.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from scipy.stats import ortho_group
+
+from training.bricks.dual_transfer import DualNetworks, DualStage, Ratings, transfer_weights
+from training.contract import FitContext
+from training.dataset import Catalogue, Dataset, HeldOut
+from training.evaluate import Full, evaluate
+from training.registry import create
+
+SEEDS = range(5)
+N_GROUPS, N_USERS, N_ITEMS = 8, 480, 160
+"""Of each domain of DIAGAE's world."""
+DIM = 8
+"""Of DDTCDR's world: the paper's embedding size."""
+N_OF_A, N_OF_B = 4000, 150
+"""Ratings of each domain of DDTCDR's world."""
+
+DIAGAE: Mapping[str, Mapping[str, object]] = {
+    "full": {},
+    "without inter": {"inter_weight": 0.0},
+    "without intra": {"intra_weight": 0.0},
+    "without both": {"inter_weight": 0.0, "intra_weight": 0.0},
+}
+DDTCDR: Mapping[str, tuple[float, bool]] = {
+    "full": (0.2, False),
+    "repo (no gradient)": (0.2, True),
+    "alpha 0": (0.0, False),
+}
+"""Transfer rate, and whether the cross term is detached."""
+
+
+def grouped(
+    rng: np.random.Generator, groups: np.ndarray, share_own: float, n_rows: int
+) -> csr_array:
+    """Return users x items: most rows of a user are of the group's items, which are scattered at random."""
+    owner = rng.permutation(np.arange(N_ITEMS) % N_GROUPS)
+    matrix = np.zeros((len(groups), N_ITEMS), dtype=np.float32)
+    for user, group in enumerate(groups):
+        chance = np.where(owner == group, share_own * N_GROUPS, 1 - share_own) / N_ITEMS
+        matrix[user, rng.choice(N_ITEMS, n_rows, replace=False, p=chance / chance.sum())] = 1
+    return csr_array(matrix)
+
+
+def interest_world(seed: int, n_target_users: int = 80) -> tuple[Dataset, HeldOut]:
+    """Return DIAGAE's world: `n_target_users` with target rows in training, and the others as newcomers."""
+    rng = np.random.default_rng(seed)
+    groups = rng.permutation(np.arange(N_USERS) % N_GROUPS)
+    source, target = grouped(rng, groups, 0.8, 15), grouped(rng, groups, 0.9, 4)
+    order = rng.permutation(N_USERS)
+    valid, test = np.sort(order[:80]), np.sort(order[80 : N_USERS - n_target_users])
+    train = target.toarray()
+    train[np.concatenate([valid, test])] = 0
+    catalogues = {
+        name: Catalogue(name, np.arange(N_ITEMS, dtype=np.uint32), ["item"] * N_ITEMS)
+        for name in ("source", "target")
+    }
+    data = Dataset(
+        np.arange(N_USERS, dtype=np.uint32),
+        catalogues,
+        {"source": source, "target": csr_array(train)},
+        "target",
+        valid=HeldOut(valid, target[valid]),
+    )
+    return data, HeldOut(test, target[test])
+
+
+def ranked(settings: Mapping[str, object], seed: int) -> float:
+    """Return NDCG@10 of DIAGAE with some settings in its world."""
+    data, test = interest_world(seed)
+    quick = {
+        "embedding_size": 32,
+        "batch_size": 256,
+        "pretraining_epochs": 10,
+        "epochs": 40,
+        "link_similarity": 0.2,  # in so dense a source everybody shares an item with everybody
+    }
+    model = create("diagae", {**quick, **settings})
+    model.fit(data, FitContext(seed=seed))
+    return evaluate(model, data, test, [Full(k=10)]).summary()["full/ndcg@10"]
+
+
+def rated_world(seed: int) -> tuple[list[Ratings], Ratings]:
+    """Return DDTCDR's world: training ratings of A and of B, and unseen ones of B."""
+    rng = np.random.default_rng(seed)
+    turn = ortho_group.rvs(DIM, random_state=seed)
+    users, items = rng.normal(size=(200, DIM)), rng.normal(size=(200, DIM))
+
+    def ratings(n: int, k: int) -> Ratings:
+        chosen, rated = users[rng.integers(200, size=n)], items[rng.integers(200, size=n)]
+        labels = 1 / (1 + np.exp(-(chosen * rated).sum(axis=1)))
+        seen = chosen if k == 0 else chosen @ turn.T
+        columns = (torch.from_numpy(one.astype(np.float32)) for one in (seen, rated, labels))
+        return Ratings(*columns, torch.empty(n, 2))
+
+    return [ratings(N_OF_A, 0), ratings(N_OF_B, 1)], ratings(2000, 1)
+
+
+def error(transfer_rate: float, seed: int, *, detach: bool) -> float:
+    """Return the RMSE of B's unseen ratings after 600 steps over all of A's and B's."""
+    train, unseen = rated_world(seed)
+    known = np.ones((1, 2), dtype=bool)
+
+    def weighted(ratings: Ratings, k: int) -> Ratings:
+        weights = torch.from_numpy(transfer_weights(known, k, transfer_rate))
+        return ratings._replace(weights=weights.expand(len(ratings.labels), 2))
+
+    torch.manual_seed(seed)
+    networks = DualNetworks(2, DIM)
+    stage = DualStage(networks, detach=detach)
+    optimizer = torch.optim.Adam(stage.parameters(), lr=0.01)
+    inputs = [one for k, ratings in enumerate(train) for one in weighted(ratings, k)]
+    for _ in range(600):
+        optimizer.zero_grad()
+        stage(*inputs).backward()
+        optimizer.step()
+    stage.eval()
+    with torch.no_grad():
+        gap = networks.rated(weighted(unseen, 1), 1, detach=False) - unseen.labels
+    return float(gap.square().mean().sqrt())
+
+
+def table(name: str, sign: int, runs: Mapping[str, Callable[[int], float]]) -> None:
+    """Print one world; `sign` is 1 where greater is better."""
+    values = {system: np.array([run(seed) for seed in SEEDS]) for system, run in runs.items()}
+    for system, found in values.items():
+        wins = int(np.count_nonzero(sign * (values["full"] - found) > 0))
+        against = "" if system == "full" else f", full is better in {wins} of {len(SEEDS)}"
+        print(f"{name:28} {system:20} {found.mean():.4f} (sd {found.std(ddof=1):.4f}){against}")
+
+
+def main() -> None:
+    """Run both worlds."""
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
+    torch.set_num_threads(1)
+    table(
+        "DIAGAE, NDCG@10",
+        1,
+        {name: lambda seed, s=settings: ranked(s, seed) for name, settings in DIAGAE.items()},
+    )
+    table(
+        "DDTCDR, RMSE of B",
+        -1,
+        {
+            name: lambda seed, r=rate, d=detach: error(r, seed, detach=d)
+            for name, (rate, detach) in DDTCDR.items()
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
