@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from training.baselines.sitn import Sitn, SitnConfig
 from training.contract import FitContext, RatingRecommender, UserBatch
-from training.errors import DatasetError
+from training.errors import DatasetError, TrainingError
 from training.evaluate import user_batch
 from training.events import Events
 from training.rating_evaluation import clicked_pairs, evaluate_ratings
@@ -152,6 +152,11 @@ def test_times_order_the_sequences(world, users):
         blind.score(replace(users, events=timed(users.history, seed))) for seed in (1, 2)
     )
     np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
+
+
+def test_before_learning_it_predicts_no_pair(users):
+    with pytest.raises(TrainingError, match="sitn has learned nothing yet"):
+        Sitn(SitnConfig()).predict(users, np.arange(2), np.arange(2))
 
 
 def test_it_says_what_it_lacks(world):

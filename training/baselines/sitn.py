@@ -37,7 +37,7 @@ from training.bricks.interest_clusters import ClusterSettings
 from training.bricks.sequence_attention import SequenceEncoder
 from training.bricks.sequences import TwoDomains, two_domains
 from training.config import ModelConfig
-from training.contract import FitContext, Need, UserBatch
+from training.contract import FitContext, Need, UserBatch, not_fitted
 from training.dataset import Dataset, History
 from training.errors import DatasetError
 from training.events import Events
@@ -134,7 +134,8 @@ class Sitn(GradientModel[SitnModule]):
         yield Phase("clicks", clicks, examples.epoch, settings, lambda: self.ranking(data))
 
     def _domains(self, history: History, events: Mapping[str, Events] | None) -> TwoDomains:
-        assert self.shape is not None
+        if self.shape is None:
+            raise not_fitted(self)
         return two_domains(history, events, self.shape.target, self.shape.n_items)
 
     @override
