@@ -1,46 +1,35 @@
-"""Train, compare and bundle recommenders on a store.
+"""Train recommenders on a store.
 
-A model folder remembers the split and the fingerprints of the tables it learned from. Comparing and
-bundling make the same split again, so that training rows, test users and idf are the model's own; a store
-that has changed since is refused.
+A model folder remembers the split and the fingerprints of the tables it learned from; `mekb.trained` makes the
+same split again.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from mekb.bundle import MARKS as BUNDLE_MARKS
-from mekb.bundle import Bundle, BundleParts, write_bundle
-from mekb.config import BundleConfig, Settings
-from mekb.dataset import SplitWorld, World, split_world
-from mekb.errors import StoreError, UnknownError
+from mekb.config import Settings
+from mekb.dataset import SplitWorld, split_world
+from mekb.errors import UnknownError
 from mekb.fingerprint import file_fingerprint
-from mekb.linking import alias_index
 from mekb.model_card import ITEMS, RECORDS, Measured, item_file, model_card, run_facts
 from mekb.neighbours import with_neighbours
-from mekb.output import check_folder, folder_written_whole, written_whole
+from mekb.output import check_folder, folder_written_whole
 from mekb.runs import Stage, record_run, settings_of, table_inputs
-from mekb.scoring import NeighbourConfig, ScoringConfig
+from mekb.scoring import NeighbourConfig
 from mekb.store import Store
 from mekb.unfinished import forget_unfinished, start_or_resume, unfinished_folder
 from mekb.worlds import world_of
 from training import checkpoint
-from training.contract import FitContext, FitReport, Progress, Recommender, VectorRecommender
+from training.contract import FitContext, FitReport, Progress, Recommender
 from training.dataset import HeldOut
 from training.embedme.config import EmbedMeConfig
 from training.embedme.model import EmbedMe
-from training.evaluate import Evaluation, Full, Measure, Sampled, compare, evaluate
+from training.evaluate import Full, Sampled, evaluate
 from training.ranks import in_turn
-from training.registry import names
 from training.run_log import RunLog, make_loggers
-from training.split_config import SplitConfig
-from training.tuning import fit_best
 
 INPUT_TABLES = ("items", "users", "interactions", "item_entities", "entities", "custom_entities")
 """What every model is made from."""
@@ -81,19 +70,6 @@ class TrainedModel:
         epochs = f"{len(self.report.losses)} epochs"
         chosen = f", epoch {self.report.chosen_epoch} kept" if self.report.chosen_epoch else ""
         return f"{self.folder}: EmbedMe for {self.target}, {epochs} in {self.report.seconds:.0f} s{chosen}"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Models on the same held-out users."""
-
-    rows: list[dict[str, Any]]
-    """One row a model: per measure its mean, the bounds of its 95 % interval, and, for a baseline, the
-    p value of the first model's lead over it."""
-    protocol: list[str]
-    """What was measured on whom, in words."""
-    notes: list[str]
-    evaluations: Mapping[str, Evaluation]
 
 
 def device_of(device: str) -> str:
@@ -168,7 +144,9 @@ def train_model(  # noqa: PLR0913  (`force` and `resume` are the caller's word, 
         **run_facts(split, context.device),
     }
     beside = {ITEMS: item_file(world, split), RECORDS: records.encode()}
-    measured = _measured(model, split, {"validation users, who chose the epoch": split.data.valid})
+    measured = measured_on(
+        model, split, {"validation users, who chose the epoch": split.data.valid}
+    )
     with folder_written_whole(folder, marks=MARKS, force=force) as aside:
         checkpoint.save(model, aside, metadata, beside)
         card = model_card(model.saved_config(), metadata, measured, model.paper)
@@ -201,7 +179,7 @@ def _fit(
     return report, log.json_lines()
 
 
-def _measured(
+def measured_on(
     model: Recommender, split: SplitWorld, users: Mapping[str, HeldOut | None]
 ) -> list[Measured]:
     """Return how a model does on groups of users; a group of nobody is left out."""
@@ -210,25 +188,6 @@ def _measured(
         for who, held_out in users.items()
         if held_out is not None and len(held_out.user_rows)
     ]
-
-
-def write_card(store: Store, folder: Path) -> str:
-    """Measure a trained model on its validation and its test users, and write its card anew; return the card.
-
-    Raises:
-        StoreError: the store is not what the model was trained on.
-    """
-    loaded = _load(store, folder)
-    groups = {
-        "validation users, who chose the epoch": loaded.split.data.valid,
-        "test users, never seen in training": loaded.split.test,
-    }
-    measured = _measured(loaded.model, loaded.split, groups)
-    model = loaded.model
-    card = model_card(model.saved_config(), loaded.metadata, measured, model.paper)
-    with written_whole(folder / checkpoint.CARD, force=True) as aside:
-        aside.write_text(card, encoding="utf-8")
-    return card
 
 
 def _record(
@@ -266,147 +225,3 @@ def sources_of(store: Store, route: Route) -> tuple[str, ...]:
     if route.target in chosen:
         raise UnknownError(f"'{route.target}' is the target; it cannot be a source too")
     return chosen
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A model with the world it was trained in."""
-
-    model: Recommender
-    metadata: Mapping[str, Any]
-    world: World
-    split: SplitWorld
-
-
-def _load(store: Store, folder: Path) -> _Loaded:
-    """Load a model and make its split again.
-
-    Raises:
-        StoreError: the store is not what the model was trained on.
-    """
-    model, metadata = checkpoint.load(folder)
-    try:
-        inputs, target = metadata["inputs"], metadata["target"]
-        split_config = SplitConfig.model_validate(metadata["split"])
-        scoring = ScoringConfig.model_validate(metadata["scoring"])
-        neighbours = NeighbourConfig.model_validate(metadata["neighbours"])
-        sources = tuple(metadata["sources"])
-    except KeyError as error:
-        raise UnknownError(
-            f"{folder}: was not written by 'mekb train' (no {error} in its metadata)"
-        ) from error
-    except ValidationError as error:
-        raise UnknownError(
-            f"{folder}: its split or scoring has settings this version does not know; train it again"
-        ) from error
-    found = table_inputs(store, *input_tables(neighbours))
-    changed = sorted(table for table in inputs if inputs[table] != found.get(table))
-    if changed:
-        raise StoreError(
-            f"{folder} was trained on other data than {store.path} holds now"
-            f" (changed: {', '.join(changed)}); train it again"
-        )
-    world = with_neighbours(world_of(store, sources, target, split_config), store, neighbours)
-    return _Loaded(model, metadata, world, split_world(world, target, split_config, scoring))
-
-
-def compare_models(
-    store: Store,
-    folders: Sequence[Path],
-    baselines: Sequence[str],
-    *,
-    on_progress: OnProgress,
-) -> Comparison:
-    """Evaluate trained models and freshly fitted, tuned baselines on one split's test users."""
-    offered = [name for name in names() if name != EmbedMe.name]
-    for baseline in baselines:
-        if baseline not in offered:
-            raise UnknownError(f"no baseline '{baseline}'; there are {', '.join(offered)}")
-    if not folders:
-        raise UnknownError("no model folder given")
-    loaded = [_load(store, folder) for folder in folders]
-    first = loaded[0]
-    _check_same_split(folders, loaded)
-    split = first.split
-    evaluations: dict[str, Evaluation] = {}
-    notes: list[str] = []
-    total = len(loaded) + len(baselines)
-    for folder, one in zip(folders, loaded, strict=True):
-        name = one.model.name if len(loaded) == 1 else f"{one.model.name} ({folder})"
-        evaluations[name] = evaluate(one.model, split.data, split.test, PROTOCOLS)
-        on_progress("evaluate", len(evaluations), total)
-    for baseline in baselines:
-        tuned = fit_best(baseline, split.data, FitContext())
-        if len(tuned.trials) > 1:
-            notes.append(
-                f"{baseline}: {len(tuned.trials)} settings tried, chosen {dict(tuned.settings)}"
-            )
-        evaluations[baseline] = evaluate(tuned.model, split.data, split.test, PROTOCOLS)
-        on_progress("evaluate", len(evaluations), total)
-    return Comparison(table_of(evaluations), _protocol(first), notes, evaluations)
-
-
-def _check_same_split(folders: Sequence[Path], loaded: Sequence[_Loaded]) -> None:
-    keys = ("target", "sources", "split", "scoring", "neighbours")
-    for folder, one in zip(folders, loaded, strict=True):
-        if any(one.metadata[key] != loaded[0].metadata[key] for key in keys):
-            raise UnknownError(f"{folder} and {folders[0]} were trained on different splits")
-
-
-def table_of(evaluations: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
-    """Return one row a model; intervals are bootstrap intervals over users, p values paired."""
-    first = next(iter(evaluations.values()))
-    rows = []
-    for name, evaluation in evaluations.items():
-        row: dict[str, Any] = {"model": name}
-        for measure in evaluation.measures:
-            interval = evaluation.interval(measure)
-            row[_heading(measure)] = round(interval.mean, 4)
-            row[f"{_heading(measure)} 95 %"] = f"{interval.low:.4f}-{interval.high:.4f}"
-        row["users"] = evaluation.n_users
-        row["judged"] = evaluation.n_covered
-        deciding = Measure(PROTOCOLS[0].name, "ndcg", PROTOCOLS[0].k)
-        row["p"] = (
-            None if evaluation is first else round(compare(first, evaluation, deciding).p_value, 4)
-        )
-        rows.append(row)
-    return rows
-
-
-def _heading(measure: Measure) -> str:
-    return f"{measure.metric.upper()}@{measure.k} {measure.protocol}"
-
-
-def _protocol(loaded: _Loaded) -> list[str]:
-    split, config = loaded.split, loaded.metadata["split"]
-    data = split.data
-    test = (
-        f"{' + '.join(data.sources)} -> {data.target}: {len(split.test.user_rows)} cold-start users, every"
-        f" {data.target} row of theirs held out (fold {config['fold']} of {config['n_folds']},"
-        f" seed {config['seed']}); profiles and idf from training rows only"
-    )
-    measure = (
-        f"sampled: each positive among {PROTOCOLS[0].n_negatives} random negatives at most, mean over a"
-        f" user's positives; full: all {len(data.target_items)} items ranked; ties at their expectation;"
-        " p: paired sign-flip test on sampled NDCG against the first row"
-    )
-    return [test, measure]
-
-
-def bundle_model(
-    store: Store, model_folder: Path, folder: Path, config: BundleConfig, *, force: bool
-) -> Bundle:
-    """Write and open the bundle of a trained model."""
-    check_folder(folder, marks=BUNDLE_MARKS, force=force)
-    loaded = _load(store, model_folder)
-    if not isinstance(loaded.model, VectorRecommender):
-        raise UnknownError(f"{model_folder}: '{loaded.model.name}' has no vectors to serve")
-    origin = {
-        "trained": dict(loaded.metadata),
-        "written_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-    parts = BundleParts(
-        loaded.model, loaded.world, loaded.split, alias_index(store), origin, config
-    )
-    write_bundle(folder, parts, force=force)
-    return Bundle(folder)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from mekb.bundle import Bundle
     from mekb.comparison_plan import Plan
     from mekb.comparison_tables import Compared
-    from mekb.models import Comparison, TrainedModel
+    from mekb.models import TrainedModel
+    from mekb.trained import Comparison
 
 
 def train(
@@ -74,7 +75,7 @@ def evaluate(
         UnknownError: no such model or baseline.
         StoreError: the store is not what the models were trained on.
     """
-    from mekb.models import compare_models
+    from mekb.trained import compare_models
 
     with opened(store) as source:
         folders = list(dict.fromkeys(Path(model) for model in models))
@@ -161,7 +162,7 @@ def write_card(store: StoreLike, model: str | Path) -> str:
     Raises:
         StoreError: the store is not what the model was trained on.
     """
-    from mekb.models import write_card as write
+    from mekb.trained import write_card as write
 
     with opened(store) as source:
         return write(source, Path(model))
@@ -188,7 +189,7 @@ def make_bundle(
         OutputError: the folder exists.
         StoreError: the store is not what the model was trained on.
     """
-    from mekb.models import bundle_model
+    from mekb.trained import bundle_model
 
     with opened(store) as source:
         config = (settings or Settings()).bundle

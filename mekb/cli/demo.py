@@ -14,9 +14,9 @@ from mekb import api
 from mekb.cli.options import Format
 from mekb.cli.output import note, print_line, print_rows, progress
 from mekb.config import load_settings
-from mekb.models import Comparison
 from mekb.query import Answer
 from mekb.sample import write_sample_world
+from mekb.trained import Comparison
 
 TARGET, SOURCES = "films", ("books", "music")
 AMBIGUOUS = "Dune"

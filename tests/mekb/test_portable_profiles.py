@@ -6,8 +6,8 @@ import pytest
 
 from mekb import api
 from mekb.errors import SourceError, UnknownError
-from mekb.graph import Evidence, Interest, UserGraph
 from mekb.given import items_of_graph, weights_of_graph
+from mekb.graph import Evidence, Interest, UserGraph
 
 # rdflib 7.6 parses JSON-LD through a class it calls deprecated itself.
 pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")

@@ -28,7 +28,7 @@ def test_naming_models_loads_none():
 
 
 def test_unknown_names_and_settings_are_refused():
-    with pytest.raises(ConfigError, match="no model 'best'; there are .*embedme,"):
+    with pytest.raises(ConfigError, match=r"no model 'best'; there are .*embedme,"):
         create("best")
     with pytest.raises(
         ConfigError, match="n_neighbours: Input should be greater than 0; neighbors: Extra inputs"
