@@ -26,7 +26,7 @@ from training.evaluate import Full, evaluate
 from training.registry import create
 
 SEEDS = range(5)
-N_GROUPS, N_USERS, N_ITEMS = 8, 480, 160
+N_GROUPS, N_USERS, N_ITEMS = 8, 240, 160
 """Of each domain of DIAGAE's world."""
 DIM = 8
 """Of DDTCDR's world: the paper's embedding size."""
@@ -59,13 +59,13 @@ def grouped(
     return csr_array(matrix)
 
 
-def interest_world(seed: int, n_target_users: int = 80) -> tuple[Dataset, HeldOut]:
+def interest_world(seed: int, n_target_users: int = 60) -> tuple[Dataset, HeldOut]:
     """Return DIAGAE's world: `n_target_users` with target rows in training, and the others as newcomers."""
     rng = np.random.default_rng(seed)
     groups = rng.permutation(np.arange(N_USERS) % N_GROUPS)
     source, target = grouped(rng, groups, 0.8, 15), grouped(rng, groups, 0.9, 4)
     order = rng.permutation(N_USERS)
-    valid, test = np.sort(order[:80]), np.sort(order[80 : N_USERS - n_target_users])
+    valid, test = np.sort(order[:40]), np.sort(order[40 : N_USERS - n_target_users])
     train = target.toarray()
     train[np.concatenate([valid, test])] = 0
     catalogues = {
