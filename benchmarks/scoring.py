@@ -100,12 +100,11 @@ def score_alone(store_path: str, limit: str) -> int:
             parts = aggregation.user_parts(store)
             n_all = aggregation.count_entities(store, side, parts)
             aggregation.count_spread(store)
-            slices = (
-                piece
-                for piece in aggregation.scored_at_once(store, side, parts, n_all)
-                if "user_entity" in piece
+            scored = (
+                store.connection.sql(USER_ENTITY_SQL, params=side.weighing(users, n_all))
+                for users in parts
             )
-            store.replace_in_slices(("user_entity",), slices)
+            store.replace_in_slices(("user_entity",), ({"user_entity": rows} for rows in scored))
         print(f"{len(parts)} parts")
         return store.count("user_entity")
 
