@@ -146,6 +146,10 @@ def import_profiles(store: Store, folder: Path, *, force: bool = False) -> Stage
     return run_stage(store, stage, lambda: write, force=force)
 
 
+MENTIONS_OF = ("items", "entities", "aliases")
+"""What mentions are found in and by; the other tables of the stage make entities of brands and keywords, here."""
+
+
 def import_mentions(
     store: Store, folder: Path, weights: EntityWeights, *, force: bool = False
 ) -> StageResult:
@@ -165,7 +169,8 @@ def import_mentions(
     if manifest.stage != "link":
         raise SourceError(f"{folder}: holds no mentions but what '{manifest.stage}' wrote")
     stage = link_stage(store, LinkConfig.model_validate(manifest.config["LinkConfig"]), weights)
-    _check_inputs(store, folder, stage.inputs, manifest.inputs)
+    mentioned = {name: stage.inputs[name] for name in MENTIONS_OF if name in stage.inputs}
+    _check_inputs(store, folder, mentioned, manifest.inputs)
 
     def work() -> Mapping[str, Rows]:
         found = store.connection.read_parquet(str(_files(folder, "mentions")))
