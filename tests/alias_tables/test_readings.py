@@ -172,7 +172,7 @@ def processes_of(group: int) -> list[int]:
     return found
 
 
-def wait_until(condition, seconds=60.0):
+def wait_until(condition, seconds=300.0):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it takes too long"
@@ -212,7 +212,7 @@ def test_case_67_killed_and_resumed_is_the_same_as_uninterrupted(
         wait_until(lambda: (work / "manifest.json").exists() and finished(work, stage) >= after)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        wait_until(lambda: not processes_of(process.pid), 20)  # no orphan is left
+        wait_until(lambda: not processes_of(process.pid))  # no orphan is left
     finally:
         process.stderr.close()
     done = {path: path.stat().st_mtime_ns for path in work.glob("*/*.json")}
@@ -231,10 +231,10 @@ def test_ctrl_c_ends_all_workers_without_a_word_from_them(slow_dump, tmp_path):
     process = run_script(slow_dump, work, tmp_path / "s.duckdb")
     wait_until(lambda: finished(work, "read") >= 2)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode != 0
     assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1
-    wait_until(lambda: not processes_of(process.pid), 20)
+    wait_until(lambda: not processes_of(process.pid))
 
 
 @needs_proc
@@ -251,11 +251,11 @@ def test_a_worker_killed_by_the_system_is_named_and_the_work_is_kept(
         if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
     os.kill(workers[0], signal.SIGKILL)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     last = said.strip().splitlines()[-1]
     assert f"{WorkerError.__name__}: a worker process was ended by the system" in last
     assert f"fewer workers, and resume from {work}" in last
-    wait_until(lambda: not processes_of(process.pid), 20)
+    wait_until(lambda: not processes_of(process.pid))
     options = BuildOptions(work=work, resume=True, slice_bytes=SLICE)
     assert exported([slow_dump], folder=tmp_path, options=options) == slow_whole
 

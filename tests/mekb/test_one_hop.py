@@ -185,7 +185,13 @@ def related(own_project):
 
 
 def test_a_bundle_scores_with_them_as_the_store_does(related, tmp_path):
-    model, _ = checkpoint.load(related.model)
+    quick = ["train.model.head_epochs=0", "train.model.fine_tune=false"]
+    assignments = [word for word in related.quick if word != "--set"]
+    chosen = load_settings(assignments=[*assignments, *quick, "neighbours.in_profiles=true"])
+    trained = api.train(
+        related.store, tmp_path / "m", target="films", sources=["books", "music"], settings=chosen
+    )
+    model, _ = checkpoint.load(trained.folder)
     with Store.open(related.store) as store:
         world = with_neighbours(
             load_world(store, ("books", "music", "films")), store, NeighbourConfig(in_profiles=True)
