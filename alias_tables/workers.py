@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_EXCEPTION,
     CancelledError,
@@ -21,6 +21,7 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -88,6 +89,20 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Start processes that never see Ctrl-C, from their first instruction on; ours comes when this ends.
+
+    What is blocked stays so in a child. The resource tracker must run already: its start clears the block.
+    """
+    resource_tracker.ensure_running()
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
 class Crew:
     """Up to `n_workers` workers, started when first needed; use as a context manager.
 
@@ -126,7 +141,8 @@ class Crew:
         pool = self._executor(len(tasks))
         futures: list[Future[None]] = []
         try:
-            futures.extend(pool.submit(work, task) for task in tasks)
+            with _ctrl_c_held_back():
+                futures.extend(pool.submit(work, task) for task in tasks)
             waiting: set[Future[None]] = set(futures)
             while waiting:
                 finished, waiting = wait(waiting, _POLL_SECONDS, FIRST_EXCEPTION)
