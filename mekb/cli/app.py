@@ -1,4 +1,4 @@
-"""The command `mekb`: groups of commands, and the one place where an error becomes a line and an exit code."""
+"""The command `mekb`: groups of commands, and the one door that all of them are left by."""
 
 import sys
 from typing import Annotated
@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from mekb.cli import add, aliases, audit, compare, data, link, models, profiles, project
-from mekb.errors import EXPECTED_ERRORS, ConfigError
-from training.errors import ConfigError as ModelConfigError
+from mekb.cli.leaving import exit_code, flush, noted_signals, printable_streams
 
 app = typer.Typer(
     name="mekb",
@@ -54,19 +53,12 @@ def root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    try:
-        app()
-    except EXPECTED_ERRORS as error:
-        if "--debug" in sys.argv[1:]:
-            raise
-        sys.stderr.write(f"mekb: {' '.join(str(error).split())}\n")
-        sys.exit(2 if isinstance(error, ConfigError | ModelConfigError) else 1)
-    except OSError as error:
-        if "--debug" in sys.argv[1:]:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"mekb: {where}{error.strerror or error}\n")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("mekb: interrupted\n")
-        sys.exit(130)
+    printable_streams()
+    with noted_signals() as signals:
+        try:
+            app()
+        except BaseException as error:  # noqa: BLE001  (what is not to be shown as a line is raised again)
+            code = exit_code(error, signals, debug="--debug" in sys.argv[1:])
+        else:
+            code = 0
+    sys.exit(flush(code))

@@ -58,7 +58,11 @@ def print_facts(facts: Mapping[str, object], *, title: str) -> None:
 
 def print_json(value: object) -> None:
     """Print a value as JSON; dataclasses and arrays of them included."""
-    sys.stdout.write(json.dumps(value, default=_plain, indent=1, ensure_ascii=False) + "\n")
+    encoding = (
+        sys.stdout.encoding or "utf-8"
+    )  # a code page may lack letters, JSON's own escapes lack none
+    escaped = not encoding.lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, default=_plain, indent=1, ensure_ascii=escaped) + "\n")
 
 
 def print_line(text: str) -> None:
