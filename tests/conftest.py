@@ -1,8 +1,10 @@
-"""A small finished project, made once for all tests of what stands above the pipeline."""
+"""The command line in this process, and a small finished project, made once for all tests above the pipeline."""
 
 import gzip
 import json
 import shutil
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,3 +134,32 @@ def own_project(project: Project, tmp_path: Path) -> Project:
     folder = tmp_path / "own"
     shutil.copytree(project.folder, folder)
     return Project(folder, project.encoder, project.newcomer, project.quick)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def mekb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Return a function that runs `mekb WORD ...` through its real entry point."""
+    from mekb.cli.app import main
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str | Path) -> Ran:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["mekb", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        captured = capsys.readouterr()
+        code = left.value.code
+        assert isinstance(code, int | None)
+        return Ran(code or 0, captured.out, captured.err)
+
+    return run

@@ -1,40 +1,6 @@
-"""The command line in this process: what it printed where, and its exit code."""
-
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+"""The small random encoder for commands that would load the packaged one."""
 
 import pytest
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command left."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def mekb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Return a function that runs `mekb WORD ...` through its real entry point."""
-    from mekb.cli.app import main
-
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words: str | Path) -> Ran:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["mekb", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        captured = capsys.readouterr()
-        code = left.value.code
-        assert isinstance(code, int | None)
-        return Ran(code or 0, captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture
