@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mekb.cli.data import COLUMN_HELP, column_setting
+from mekb.cli.data import COLUMN_HELP, column_setting, note_rejected
 from mekb.cli.datasets import DataOption, PresetOption, by_domain
 from mekb.cli.options import ConfigOption, Format, FormatOption, SetOption, StoreArgument
 
@@ -45,11 +45,7 @@ def add(
     else:
         done = api.add_data(store, items=items, interactions=interactions, settings=settings)
     note(str(done.stage))
-    for file in done.report.files:
-        for each in file.rejected:
-            note(
-                f"{file.file}: {each.n_rows:,} rows rejected: {each.reason}; {'; '.join(each.examples)}"
-            )
+    note_rejected(done.report.files)
     if format is Format.JSON:
         print_json({"stage": done.stage, "report": done.report.model_dump(mode="json")})
         return

@@ -1,6 +1,7 @@
 """`mekb data`: bring one's own data in, and look at it before training."""
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ from mekb.errors import ConfigError
 
 if TYPE_CHECKING:
     from mekb.sources import LinkCoverage
+    from mekb.sources.report import FileReport
 
 
 class ExportFormat(StrEnum):
@@ -107,8 +109,20 @@ def import_(
         {"domain": name, **counts.model_dump()} for name, counts in done.report.domains.items()
     ]
     print_rows(domains, format, title="Imported")
+    note_rejected(done.report.files)
     for line in done.report.notes:
         note(line)
+
+
+def note_rejected(files: "Sequence[FileReport]") -> None:
+    """Name what was rejected of each file, the first rows of each reason."""
+    from mekb.cli.output import note
+
+    for file in files:
+        for each in file.rejected:
+            note(
+                f"{file.file}: {each.n_rows:,} rows rejected: {each.reason}; {'; '.join(each.examples)}"
+            )
 
 
 def column_setting(assignment: str) -> str:
