@@ -29,7 +29,7 @@ class SparkTables:
 
     def __init__(self, session: "SparkSession", folder: str) -> None:
         self.session = session
-        self.path = folder
+        self.path = absolute(folder)
 
     def read(self, *tables: str) -> None:
         """Make the views of some tables, with the columns their schemas declare.
@@ -87,12 +87,23 @@ def is_path(folder: str) -> bool:
     return "://" not in folder
 
 
+def absolute(folder: str) -> str:
+    """Return a path from the root, and a URI as it is.
+
+    Spark's process stays in the folder in which the first session was started, whatever ours does later.
+
+    >>> absolute("/data/out"), absolute("s3a://bucket/out")
+    ('/data/out', 's3a://bucket/out')
+    """
+    return str(Path(folder).absolute()) if is_path(folder) else folder
+
+
 class Written:
     """A folder that Spark writes tables to."""
 
     def __init__(self, session: "SparkSession", folder: str) -> None:
         self._session = session
-        self._folder = folder
+        self._folder = absolute(folder)
 
     def add(self, table: str, rows: "DataFrame", *, append: bool = False) -> None:
         """Write a table: each part in the order of its schema, `_SUCCESS` beside the parts when all stand."""
