@@ -7,7 +7,9 @@ Synthetic profiles: titles of one to four vocabulary words, 8 to 256 tokens a pr
 seven items that have titles of their own. All versions see the same users, the same batches in size and the same
 pretrained weights, forward, backward and update:
 
-    padded        every profile padded to 256 tokens, eager attention, float32, plain cross-entropy
+    padded        the model as transformers loads it (dropout .1, also on attention weights, which forbids fused kernels),
+                  eager attention, every profile padded to 256 tokens, float32, plain cross-entropy
+    no dropout    the same without any dropout, as ours has none
     st, pairs     SentenceTransformerTrainer, MultipleNegativesRankingLoss on (profile, item title), a pair a positive: as
                   many steps as the others take, its pairs a second over the pairs of a user
     st, one pair  the same run, were one positive a user all there is to learn from: less than the others learn from
@@ -143,12 +145,17 @@ def ours(users: Users, batch_size: int, precision: str, **settings: object) -> f
 class Padded(torch.nn.Module):
     """What one writes first: all profiles padded to the longest allowed, the whole matrix of logits."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, dropout: bool) -> None:
+        from transformers import AutoModel  # noqa: PLC0415  (seconds)
+
         super().__init__()
         loaded = load_language_model("minilm", hidden_dropout=0.0)
         self.tokenizer = ProfileTokenizer(loaded.tokenizer, MAX_TOKENS)
         self.bert = loaded.bert
+        if dropout:
+            self.bert = AutoModel.from_pretrained(find_encoder("minilm"), dtype=torch.float32)
         self.bert.set_attn_implementation("eager")
+        self.bert.train()
         self.head = torch.nn.Linear(loaded.hidden_size, 256)
         self.items = torch.nn.Parameter(torch.randn(N_ITEMS, 256) * 0.05)
 
@@ -167,9 +174,9 @@ class Padded(torch.nn.Module):
         return torch.nn.functional.cross_entropy(logits, labels / labels.sum(dim=1, keepdim=True))
 
 
-def padded(users: Users, batch_size: int) -> float:
+def padded(users: Users, batch_size: int, *, dropout: bool) -> float:
     """Take an epoch of steps with AdamW."""
-    module = Padded()
+    module = Padded(dropout=dropout)
     optimizer = torch.optim.AdamW(module.parameters(), lr=2e-5)
     watch = Stopwatch()
     for start in range(0, len(users.profiles), batch_size):
@@ -244,7 +251,10 @@ def on_the_host(arguments: argparse.Namespace) -> None:
         f" {np.mean(lengths):.0f}), {users.liked.nnz / len(lengths):.1f} positives a user, {N_ITEMS} items,"
         f" {torch.get_num_threads()} threads, best of {arguments.repeats}"
     )
-    versions: dict[str, Callable[[], float]] = {"padded": lambda: padded(users, size)}
+    versions: dict[str, Callable[[], float]] = {
+        "padded": lambda: padded(users, size, dropout=True),
+        "no dropout": lambda: padded(users, size, dropout=False),
+    }
     trainer = "st, one pair"
     if find_spec("datasets") and find_spec("accelerate"):
         versions[trainer] = lambda: sentence_transformers_trainer(users, size)
@@ -264,7 +274,9 @@ def on_the_host(arguments: argparse.Namespace) -> None:
             best[name] = max(best[name], rate)
     if trainer in best:
         best["st, pairs"] = best[trainer] * len(lengths) / users.liked.nnz
-    columns = [name for name in ("padded", "st, pairs", "st, one pair") if name in best]
+    columns = [
+        name for name in ("padded", "no dropout", "st, pairs", "st, one pair") if name in best
+    ]
     print(f"\n{'':14}{'users/CPU-s':>12}" + "".join(f"{'x ' + name:>16}" for name in columns))
     for name, rate in best.items():
         ratios = "".join(f"{rate / best[column]:16.2f}" for column in columns)
