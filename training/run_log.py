@@ -62,16 +62,22 @@ class RunLog:
 
     def __init__(self, loggers: Sequence[Logger]) -> None:
         self._loggers = loggers
+        self._settings: dict[str, Any] = {}
         self.records: list[dict[str, Any]] = []
 
     def settings(self, values: Mapping[str, Any]) -> None:
-        """Tell the loggers with what settings the run was started."""
-        for logger in self._loggers:
-            logger.log_hyperparams(dict(values))
+        """Note with what settings the run is started; loggers are told with the first record.
+
+        A run that is refused before it learns anything leaves no trace of itself.
+        """
+        self._settings = dict(values)
 
     def record(self, record: Mapping[str, Any]) -> None:
         """Keep an epoch's record and tell it to the loggers: every number in it, by its path."""
         kept = dict(record)
+        if not self.records:
+            for logger in self._loggers:
+                logger.log_hyperparams(self._settings)
         self.records.append(kept)
         stage = str(kept.get("stage", "fit"))
         numbers = {f"{stage}/{name}": value for name, value in _numbers(kept) if name != "epoch"}
@@ -80,7 +86,7 @@ class RunLog:
 
     def close(self, *, done: bool) -> None:
         """End the loggers; `done` is whether the fit ended as it should."""
-        for logger in self._loggers:
+        for logger in self._loggers if self.records else ():
             logger.finalize("success" if done else "failed")
 
     def json_lines(self) -> str:

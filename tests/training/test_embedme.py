@@ -14,6 +14,7 @@ from transformers import AutoTokenizer
 
 from training.contract import FitContext
 from training.dataset import counts, rows_of
+from training.embedme import batch
 from training.embedme.batch import NO_SEQUENCE, ProfileTokenizer, pack
 from training.embedme.bert import load_language_model
 from training.embedme.config import EmbedMeConfig, ExampleMode
@@ -54,6 +55,14 @@ class TestTokens:
             *("[CLS]", "red", "book1", "[SEP]", "green", "book2", "[SEP]"),
             "[SEP]",
         ]
+
+    def test_titles_are_forgotten_before_they_fill_the_memory(self, tiny_bert, monkeypatch):
+        monkeypatch.setattr(batch, "TITLES_KEPT", 3)
+        tokenizer = ProfileTokenizer(load_language_model(str(tiny_bert), 0.0).tokenizer, 8)
+        texts = ["red [SEP] green [SEP] blue", "book1 [SEP] red", "green [SEP] red", "film1"]
+        one_by_one = [tokenizer.ids([text])[0] for text in texts]
+        assert one_by_one == ProfileTokenizer(tokenizer._tokenizer, 8).ids(texts)
+        assert len(tokenizer._titles) <= 3 + 2
 
 
 class TestPacking:

@@ -64,6 +64,14 @@ def test_only_numbers_are_told_and_settings_as_they_are():
     assert (listener.settings, listener.ended) == ({"seed": 3}, "failed")
 
 
+def test_a_run_that_ends_before_its_first_epoch_tells_the_loggers_nothing():
+    listener = Listener()
+    log = RunLog([listener])
+    log.settings({"seed": 3})
+    log.close(done=False)
+    assert (listener.told, listener.settings, listener.ended) == ([], {}, None)
+
+
 def test_an_unknown_logger_is_named_with_those_there_are(tmp_path):
     with pytest.raises(ConfigError, match="no logger 'tenserboard'; there are tensorboard, wandb"):
         make_loggers(["tenserboard"], tmp_path, "run")

@@ -33,6 +33,10 @@ class PackedRows(NamedTuple):
     """Which text a token belongs to; `NO_SEQUENCE` at the end of a row."""
 
 
+TITLES_KEPT = 200_000
+"""Titles whose token ids are remembered, some 50 MB: a service that runs for months meets no end of titles."""
+
+
 class ProfileTokenizer:
     """Turns profile texts into token ids, each title once."""
 
@@ -52,6 +56,8 @@ class ProfileTokenizer:
         return [self._assemble(each) for each in titles]
 
     def _learn(self, titles: set[str]) -> None:
+        if len(self._titles) > TITLES_KEPT:
+            self._titles = {}
         unknown = sorted(titles - self._titles.keys())
         encodings = self._tokenizer.encode_batch(unknown, add_special_tokens=False)
         self._titles.update(
