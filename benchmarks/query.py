@@ -33,8 +33,8 @@ from mekb import api
 from mekb.bundle import Bundle
 from mekb.config import load_settings
 from mekb.errors import UnknownError
-from mekb.given import history_of, weights_of_interests, weights_of_text
-from mekb.query import encode
+from mekb.given import given_interests, given_text, history_of
+from mekb.reasons import encode
 from mekb.sample import sample_pages, write_sample_world
 from training.embedme.batch import PackedRows, pack
 from training.embedme.model import EmbedMe
@@ -150,11 +150,11 @@ def questions(bundle: Bundle, n: int, seed: int = 0) -> dict[str, list[Question]
         asked["interests"].append(
             Question(
                 partial(api.recommend, bundle, interests=chosen),
-                weights_of_interests(bundle, chosen)[0],
+                given_interests(bundle, chosen).weights,
             )
         )
         with contextlib.suppress(UnknownError):  # nothing in it that the dictionary knows
-            weights, _ = weights_of_text(bundle, text)
+            weights = given_text(bundle, text).weights
             asked["text"].append(Question(partial(api.recommend, bundle, text=text), weights))
     return asked
 

@@ -1,18 +1,56 @@
 """What a person gives, as weights over a bundle's entities: a history, named interests, a text, or a MeKB.
 
 In: an open bundle and what somebody never seen says of themselves. Out: one row of interest weights, scored
-with the bundle's idf, and notes on what could not be used; `mekb.query` answers it.
+with the bundle's idf, what each interest rests on, and notes on what could not be used; `mekb.query` answers it.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from mekb.bundle import Bundle
 from mekb.errors import UnknownError
-from mekb.graph import Interest, UserGraph
+from mekb.graph import Evidence, Interest, UserGraph
+
+NAMED = "interest"
+"""The field of an interest that was named: its surface is the name as it was given."""
+WRITTEN = "written"
+"""The field of a mention in a text of the person's own."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a person gave, as a bundle understands it."""
+
+    weights: csr_array
+    """Shape (1, entities): their MeKB; the weights sum to 1, or there are none."""
+    history: Mapping[str, csr_array] = field(default_factory=dict)
+    """Domain -> (1, items): what they know already, and the ground of reasons."""
+    notes: tuple[str, ...] = ()
+    """On what could not be used, a line each."""
+    stated: Mapping[int, tuple[Evidence, ...]] = field(default_factory=dict)
+    """Entity row -> where it stands in what they said or brought, apart from their history."""
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """An interest as a person wants it to count."""
+
+    name: str
+    """A QID, a title or any known name."""
+    weight: float
+    """Above 0, beside those of the others."""
+    entity_id: int | None = None
+    """The entity, where it is known; the name is then for people."""
+
+
+def given_history(bundle: Bundle, items: Sequence[tuple[str | None, str]]) -> Given:
+    """Return what a history comes to: see `history_of`."""
+    history = history_of(bundle, items)
+    return Given(bundle.profiles.weights(history), history)
 
 
 def history_of(bundle: Bundle, items: Sequence[tuple[str | None, str]]) -> dict[str, csr_array]:
@@ -30,7 +68,7 @@ def history_of(bundle: Bundle, items: Sequence[tuple[str | None, str]]) -> dict[
         ]
         if not places:
             where = f"'{domain}'" if domain else " or ".join(f"'{known}'" for known in bundle.items)
-            raise UnknownError(f"no item '{name}' in {where} of bundle {bundle.folder}")
+            raise UnknownError(f"no item '{name}' in {where} of the bundle")
         if len(places) > 1:
             holders = ", ".join(place[0] for place in places)
             raise UnknownError(f"item '{name}' is in {holders}: name its domain as DOMAIN:ITEM")
@@ -41,45 +79,64 @@ def history_of(bundle: Bundle, items: Sequence[tuple[str | None, str]]) -> dict[
     }
 
 
-def weights_of_interests(bundle: Bundle, names: Sequence[str]) -> tuple[csr_array, list[str]]:
-    """Return the MeKB of interests given by QID, title or any known name, each counted once.
+def domain_and_item(bundle: Bundle, text: str) -> tuple[str | None, str]:
+    """Return the domain, if one is named, and the external id of "ITEM" or "DOMAIN:ITEM"."""
+    domain, colon, item = text.partition(":")
+    return (domain, item) if colon and domain in bundle.items else (None, text)
 
-    Returns:
-        Weights of shape (1, entities), and a note for each name that could not be used.
+
+def given_interests(bundle: Bundle, names: Sequence[str]) -> Given:
+    """Return what interests given by QID, title or any known name come to, each counted once.
 
     Raises:
         UnknownError: none of the names could be used.
     """
     entities = bundle.profiles.entities
-    row_of = entities.row_of
-    rows: set[int] = set()
-    notes: list[str] = []
-    for name in names:
-        ids = _entity_ids(bundle, name)
-        known = next((row_of[entity_id] for entity_id in ids if entity_id in row_of), None)
-        if known is not None:
-            rows.add(known)
-        elif ids:
-            notes.append(f"'{name}' is known, but no item holds it")
-        else:
-            notes.append(f"'{name}' is not in the alias table")
-    if not rows:
+    stated, notes = _named(bundle, names)
+    if not stated:
         raise UnknownError("; ".join(notes) or "no interests given")
-    weights = bundle.profiles.weights_of_counts(_indicator(sorted(rows), len(row_of)))
+    weights = bundle.profiles.weights_of_counts(_indicator(sorted(stated), len(entities.titles)))
     notes += [
         f"'{entities.titles[row]}' weighs nothing here: every user has it"
-        for row in sorted(rows - set(weights.indices.tolist()))
+        for row in sorted(stated.keys() - set(weights.indices.tolist()))
     ]
-    return weights, notes
+    return Given(weights, notes=tuple(notes), stated=stated)
 
 
-def weights_of_text(bundle: Bundle, text: str) -> tuple[csr_array, list[str]]:
-    """Return the MeKB of what a free text mentions, an entity counting once a mention.
+def given_weighted(bundle: Bundle, interests: Sequence[Weighted]) -> Given:
+    """Return interests with the weights a person wants them to have, made to sum to 1.
 
-    The text is linked with the bundle's own dictionary; no spaCy pipeline is asked.
+    An interest that is given twice has the sum of its weights.
 
-    Returns:
-        Weights of shape (1, entities), and a note on what was found but is of no item here.
+    Raises:
+        UnknownError: none of the interests could be used.
+    """
+    row_of = bundle.profiles.entities.row_of
+    weights: dict[int, float] = defaultdict(float)
+    stated: dict[int, tuple[Evidence, ...]] = {}
+    notes: list[str] = []
+    for interest in interests:
+        if interest.entity_id is None:
+            found, unknown = _named(bundle, [interest.name])
+        elif interest.entity_id in row_of:
+            row = row_of[interest.entity_id]
+            found, unknown = {row: (_said(bundle.profiles.entities.titles[row], 1.0),)}, []
+        else:
+            found, unknown = {}, [f"entity {interest.entity_id} is of no item here"]
+        notes += unknown
+        stated |= found
+        for row in found:
+            weights[row] += interest.weight
+    if not weights:
+        raise UnknownError("; ".join(notes) or "no interests given")
+    return Given(_summing_to_1(weights, len(row_of)), notes=tuple(notes), stated=stated)
+
+
+def given_text(bundle: Bundle, text: str) -> Given:
+    """Return what a free text mentions, an entity counting once a mention.
+
+    The text is linked with the bundle's own dictionary; no spaCy pipeline is asked. What was found but is of no
+    item here is noted.
 
     Raises:
         UnknownError: the text mentions nothing that an item holds.
@@ -88,30 +145,33 @@ def weights_of_text(bundle: Bundle, text: str) -> tuple[csr_array, list[str]]:
     (mentions,) = bundle.linker.link_texts([text])
     if not mentions:
         raise UnknownError("the text names nothing the alias table knows; write names in full")
-    found = Counter(mention.entity_id for mention in mentions)
-    counts = {row_of[entity]: number for entity, number in found.items() if entity in row_of}
     foreign = dict.fromkeys(m.surface for m in mentions if m.entity_id not in row_of)
     notes = [f"'{surface}' is known, but no item holds it" for surface in foreign]
-    if not counts:
+    stated: dict[int, tuple[Evidence, ...]] = {}
+    for m in mentions:
+        if m.entity_id in row_of:
+            place = Evidence("", "", "", WRITTEN, m.start, m.stop, m.surface, m.prior)
+            row = row_of[m.entity_id]
+            stated[row] = (*stated.get(row, ()), place)
+    if not stated:
         raise UnknownError("; ".join(notes))
-    row = _indicator(sorted(counts), len(row_of))
-    row.data = np.array([counts[column] for column in sorted(counts)], dtype=np.float32)
-    return bundle.profiles.weights_of_counts(row), notes
+    counts = _indicator(sorted(stated), len(row_of))
+    counts.data = np.array([len(stated[column]) for column in sorted(stated)], dtype=np.float32)
+    weights = bundle.profiles.weights_of_counts(counts)
+    return Given(weights, notes=tuple(notes), stated=stated)
 
 
-def weights_of_graph(bundle: Bundle, graph: UserGraph) -> tuple[csr_array, list[str]]:
+def given_graph(bundle: Bundle, graph: UserGraph) -> Given:
     """Return a MeKB that was made elsewhere as weights over the bundle's entities.
 
     Its weights are kept as they are, since a person may have edited them, and made to sum to 1 over what is
     known here. A Wikidata entity is known by its id; a title stands for it only where one side has no id.
     Brands, categories and the like are known by their names. What was inferred from other interests is passed
-    over.
-
-    Returns:
-        Weights of shape (1, entities), and a note on what is not known here.
+    over. The items behind it that are items of this bundle too are the history.
     """
     row_of = bundle.profiles.entities.rows_by_name
     weights: dict[int, float] = {}
+    stated: dict[int, tuple[Evidence, ...]] = {}
     unknown: list[Interest] = []
     own_interests = [interest for interest in graph.interests if interest.origin != "inferred"]
     for interest in own_interests:
@@ -126,6 +186,7 @@ def weights_of_graph(bundle: Bundle, graph: UserGraph) -> tuple[csr_array, list[
             unknown.append(interest)
         elif interest.weight > 0:
             weights[row] = weights.get(row, 0.0) + interest.weight
+            stated[row] = (*stated.get(row, ()), *interest.evidence)
     notes = []
     if unknown:
         share = sum(interest.weight for interest in unknown)
@@ -133,11 +194,24 @@ def weights_of_graph(bundle: Bundle, graph: UserGraph) -> tuple[csr_array, list[
             f"{len(unknown)} of {len(own_interests)} interests, {share:.0%} of the weight, are of no item"
             f" here; '{unknown[0].title}' weighs most"
         )
-    found = _indicator(sorted(weights), len(bundle.profiles.entities.titles))
-    values = np.array([weights[row] for row in sorted(weights)], dtype=np.float64)
-    return csr_array(
-        (values / (values.sum() or 1.0), found.indices, found.indptr), found.shape
-    ), notes
+    return Given(
+        _summing_to_1(weights, len(bundle.profiles.entities.titles)),
+        items_of_graph(bundle, graph),
+        tuple(notes),
+        stated,
+    )
+
+
+def grounded(given: Given, ground: Given) -> Given:
+    """Return the interests of one, known and evidenced by the other: an edited profile over its history."""
+    known = set(ground.weights.indices.tolist())
+    stated = {
+        row: ground.stated.get(row, ()) if row in known else own
+        for row, own in given.stated.items()
+    }
+    return replace(
+        given, history=ground.history, notes=(*ground.notes, *given.notes), stated=stated
+    )
 
 
 def items_of_graph(bundle: Bundle, graph: UserGraph) -> dict[str, csr_array]:
@@ -156,11 +230,42 @@ def items_of_graph(bundle: Bundle, graph: UserGraph) -> dict[str, csr_array]:
     return history_of(bundle, places)
 
 
-def _entity_ids(bundle: Bundle, name: str) -> list[int]:
-    """Return the entities a name may mean, the likeliest first."""
+def _named(
+    bundle: Bundle, names: Sequence[str]
+) -> tuple[dict[int, tuple[Evidence, ...]], list[str]]:
+    """Return entity row -> the name it was given by, and a note for each name that could not be used."""
+    row_of = bundle.profiles.entities.row_of
+    stated: dict[int, tuple[Evidence, ...]] = {}
+    notes: list[str] = []
+    for name in names:
+        priors = _priors(bundle, name)
+        known = next((entity_id for entity_id in priors if entity_id in row_of), None)
+        if known is not None:
+            stated.setdefault(row_of[known], (_said(name, priors[known]),))
+        elif priors:
+            notes.append(f"'{name}' is known, but no item holds it")
+        else:
+            notes.append(f"'{name}' is not in the alias table")
+    return stated, notes
+
+
+def _said(name: str, prior: float) -> Evidence:
+    return Evidence("", "", "", NAMED, 0, len(name), name, prior)
+
+
+def _priors(bundle: Bundle, name: str) -> dict[int, float]:
+    """Return the entities a name may mean, the likeliest first, with P(e|m): 1 where it is a title or a QID."""
     exact = bundle.aliases.entity(name)
-    candidates = [candidate.entity_id for candidate in bundle.aliases.candidates(name)]
-    return candidates if exact is None else [exact, *candidates]
+    priors = {} if exact is None else {exact: 1.0}
+    for candidate in bundle.aliases.candidates(name):
+        priors.setdefault(candidate.entity_id, candidate.prior)
+    return priors
+
+
+def _summing_to_1(weights: Mapping[int, float], width: int) -> csr_array:
+    found = _indicator(sorted(weights), width)
+    values = np.array([weights[row] for row in sorted(weights)], dtype=np.float64)
+    return csr_array((values / (values.sum() or 1.0), found.indices, found.indptr), found.shape)
 
 
 def _indicator(columns: Sequence[int], width: int) -> csr_array:

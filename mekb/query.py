@@ -8,6 +8,7 @@ the categories asked for, is left out before the nearest are taken, so that k it
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +16,17 @@ from scipy.sparse import csr_array
 
 from mekb.bundle import Bundle
 from mekb.errors import UnknownError
-from mekb.explain import contributions, strongest
-from training.contract import UserBatch, empty_history
+from mekb.given import Given
+from mekb.reasons import (
+    Encode,
+    Reason,
+    encode,
+    evidence_behind,
+    item_shares,
+    reason,
+    reasons_of,
+)
 from training.recommend import NO_ITEM, top_k
-
-_N_REASONS = 3
-_N_REASON_ITEMS = 3
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One interest that carried a recommendation."""
-
-    entity_id: int
-    title: str
-    contribution: float
-    """How much higher the item scores, against the mean item, than it would without this interest; > 0."""
-    items: tuple[str, ...]
-    """Titles of the items of the history that the interest came from; none where it was given directly."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +54,29 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """Why one item scores for one user as it does."""
+
+    item: str
+    """External id."""
+    title: str
+    seen: bool
+    """Whether it is in the history, and so not recommended unless asked for."""
+    n_items: int
+    """Items of the target domain."""
+    score: float
+    rank: int
+    """Among all items of the target domain, seen ones too; items of one score share the best of their ranks."""
+    reasons: tuple[Reason, ...] = ()
+    """What each interest gives or takes, by size, the heaviest `mekb.explain.MAX_INTERESTS` of them tried."""
+    interests: tuple[tuple[str, float], ...] = ()
+    """(title, weight) by falling weight."""
+    fallback: str | None = None
+    """"popularity" when there was no interest to go by: the score is then the number of training users."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What may be recommended; by default whatever the user has not seen."""
 
@@ -72,42 +89,93 @@ class Wanted:
 
 
 ANYTHING_NEW = Wanted()
+_MOST_COMPARED = 20_000
+"""Item ids among which one like an unknown one is looked for."""
 
 
 def answer(
     bundle: Bundle,
-    weights: csr_array,
+    given: Given,
     *,
-    history: Mapping[str, csr_array] | None = None,
     k: int = 10,
     explain: bool = True,
     wanted: Wanted = ANYTHING_NEW,
+    encoding: Encode | None = None,
 ) -> Answer:
     """Recommend items of the target domain to one user.
 
     Args:
         bundle: What to ask.
-        weights: Shape (1, entities): the user's MeKB; empty falls back to popularity, and says so.
-        history: What the user knows already: not recommended, and the ground of the reasons.
+        given: The user's MeKB, and what they know already; no interest falls back to popularity, and says so.
         k: How many items; more than there are gives all.
         explain: Work out the reasons too.
         wanted: What may be recommended.
+        encoding: Who encodes profiles, where that is not done at once and alone (`mekb.serve`).
 
     Raises:
         UnknownError: a blocked item or a category is not in the bundle.
     """
-    known = history or {}
-    left_out = _left_out(bundle, known, wanted)
-    interests = _titled(bundle, weights)
+    left_out = _left_out(bundle, given.history, wanted)
+    interests = titled(bundle, given.weights)
     if not interests:
-        return Answer(_popular(bundle, k, left_out), (), fallback="popularity")
-    picked = _nearest(bundle, encode(bundle, weights), k, left_out)
-    reasons = _reasons(bundle, weights, [row for row, _ in picked], known) if explain else {}
+        return Answer(_popular(bundle, k, left_out), (), fallback="popularity", notes=given.notes)
+    encoded = encoding or partial(encode, bundle)
+    picked = _nearest(bundle, encoded(given.weights), k, left_out)
+    reasons = reasons_of(bundle, given, [row for row, _ in picked], encoded) if explain else {}
     recommendations = tuple(
         _recommendation(bundle, rank, row, score, reasons.get(row, ()))
         for rank, (row, score) in enumerate(picked, start=1)
     )
-    return Answer(recommendations, interests)
+    return Answer(recommendations, interests, notes=given.notes)
+
+
+def explain_item(
+    bundle: Bundle, given: Given, item: str, *, encoding: Encode | None = None
+) -> Explanation:
+    """Say what each interest gives to one item of the target domain, whether it is recommended or not.
+
+    Args:
+        bundle: What to ask.
+        given: The user's MeKB, and what they know already.
+        item: External id.
+        encoding: As of `answer`.
+
+    Raises:
+        UnknownError: the target has no such item.
+    """
+    items = bundle.items[bundle.target]
+    row = items.row_of.get(item)
+    if row is None:
+        raise UnknownError(f"no item '{item}' in '{bundle.target}'{_similar(item, items.names)}")
+    seen = bundle.target in given.history and row in given.history[bundle.target].indices
+    about = (item, items.titles[row], bool(seen), len(items.names))
+    if not given.weights.nnz:
+        counts = items.n_users
+        rank = int(np.count_nonzero(counts > counts[row])) + 1
+        return Explanation(
+            *about, float(counts[row]), rank, fallback="popularity", notes=given.notes
+        )
+    encoded = encoding or partial(encode, bundle)
+    scores = (encoded(given.weights) @ bundle.item_vectors.T)[0]
+    tried, shares = item_shares(bundle, given, [row], encoded)
+    order = np.argsort(-np.abs(shares[:, 0]), kind="stable")
+    places = evidence_behind(bundle, given, tried.tolist())
+    return Explanation(
+        *about,
+        score=float(scores[row]),
+        rank=int(np.count_nonzero(scores > scores[row])) + 1,
+        reasons=tuple(
+            reason(bundle, given, (int(tried[i]), float(shares[i, 0])), places[int(tried[i])])
+            for i in order
+        ),
+        interests=titled(bundle, given.weights),
+        notes=given.notes,
+    )
+
+
+def _similar(item: str, names: Sequence[str]) -> str:
+    near = get_close_matches(item, names[:_MOST_COMPARED], 3)
+    return f"; did you mean {', '.join(near)}?" if near else ""
 
 
 def _left_out(
@@ -160,24 +228,11 @@ def _nearest(
     return list(zip(rows.tolist(), kept.tolist(), strict=True))
 
 
-def _titled(bundle: Bundle, weights: csr_array) -> tuple[tuple[str, float], ...]:
+def titled(bundle: Bundle, weights: csr_array) -> tuple[tuple[str, float], ...]:
+    """Return (title, weight) of one user's interests by falling weight, ties by entity row."""
     titles = bundle.profiles.entities.titles
     order = np.lexsort((weights.indices, -weights.data))
     return tuple((titles[weights.indices[i]], float(weights.data[i])) for i in order)
-
-
-def encode(bundle: Bundle, weights: csr_array) -> npt.NDArray[np.float32]:
-    """Return user vectors, shape (rows, dim), of rows of interest weights."""
-    n_rows = weights.shape[0]
-    batch = UserBatch(
-        ids=np.arange(n_rows, dtype=np.uint32),
-        history=empty_history(
-            n_rows, {domain: len(items.names) for domain, items in bundle.items.items()}
-        ),
-        profiles=bundle.profiles.texts_of(weights),
-        interests=bundle.profiles.interests_of(weights),
-    )
-    return np.ascontiguousarray(bundle.model.user_vectors(batch))
 
 
 def _popular(bundle: Bundle, k: int, left_out: npt.NDArray[np.int64]) -> tuple[Recommendation, ...]:
@@ -195,35 +250,3 @@ def _recommendation(
 ) -> Recommendation:
     items = bundle.items[bundle.target]
     return Recommendation(rank, items.names[row], items.titles[row], score, reasons)
-
-
-def _reasons(
-    bundle: Bundle, weights: csr_array, rows: Sequence[int], history: Mapping[str, csr_array]
-) -> dict[int, tuple[Reason, ...]]:
-    """Return the reasons of each recommended row."""
-    entities = bundle.profiles.entities
-    # What an interest gives to every item alike changes no ranking, so scores are taken against the mean item.
-    centred = bundle.item_vectors[list(rows)] - bundle.mean_item
-    tried, given = contributions(weights, lambda variants: encode(bundle, variants), centred)
-    return {
-        row: tuple(
-            Reason(
-                entity_id=int(entities.entity_ids[entity]),
-                title=entities.titles[entity],
-                contribution=contribution,
-                items=_items_with(bundle, entity, history),
-            )
-            for entity, contribution in strongest(tried, given[:, position], _N_REASONS)
-        )
-        for position, row in enumerate(rows)
-    }
-
-
-def _items_with(bundle: Bundle, entity: int, history: Mapping[str, csr_array]) -> tuple[str, ...]:
-    """Return titles of the history's items that hold an entity."""
-    titles: list[str] = []
-    for domain, matrix in history.items():
-        rows = matrix.indices
-        holds = bundle.profiles.item_entities[domain][rows][:, [entity]].toarray().ravel() > 0
-        titles += [bundle.items[domain].titles[row] for row in rows[holds]]
-    return tuple(titles[:_N_REASON_ITEMS])

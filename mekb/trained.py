@@ -18,6 +18,7 @@ from mekb.bundle import Bundle, BundleParts, write_bundle
 from mekb.config import BundleConfig
 from mekb.dataset import SplitWorld, World, split_world
 from mekb.errors import StoreError, UnknownError
+from mekb.grounds import read_grounds
 from mekb.linking import alias_index
 from mekb.model_card import model_card
 from mekb.models import (
@@ -192,7 +193,13 @@ def bundle_model(
         "written_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     parts = BundleParts(
-        loaded.model, loaded.world, loaded.split, alias_index(store), origin, config
+        loaded.model,
+        loaded.world,
+        loaded.split,
+        alias_index(store),
+        origin,
+        config,
+        read_grounds(store),
     )
     write_bundle(folder, parts, force=force)
     return Bundle(folder)

@@ -6,7 +6,7 @@ total of 0 means that the length is not known. Heavy libraries are imported by t
 This is the one door, `from mekb import api; api.train(...)`; the verbs stand by job in the modules beside it.
 """
 
-from mekb.api.ask import recommend
+from mekb.api.ask import explain, recommend
 from mekb.api.auditing import audit
 from mekb.api.cluster import (
     build_profiles_on_spark,
@@ -43,6 +43,7 @@ from mekb.api.models import (
     write_card,
     write_split,
 )
+from mekb.api.pages import profile_page
 from mekb.api.profiles import (
     build_profiles,
     edit_profile,
@@ -70,6 +71,7 @@ __all__ = [
     "edit_profile",
     "evaluate",
     "evaluate_linking",
+    "explain",
     "export_profile",
     "export_profiles",
     "export_recbole",
@@ -92,6 +94,7 @@ __all__ = [
     "opened",
     "preview_data",
     "profile_edits",
+    "profile_page",
     "read_profile",
     "read_profiles",
     "read_table",

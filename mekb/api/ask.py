@@ -1,7 +1,7 @@
-"""Recommendations: what a person is asked by, and the answer."""
+"""Recommendations and explanations: what a person is asked by, and the answer."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,9 @@ from mekb.errors import UnknownError
 from mekb.graph import UserGraph
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
     from mekb.bundle import Bundle
-    from mekb.query import Answer, Wanted
+    from mekb.given import Given
+    from mekb.query import Answer, Explanation, Wanted
 
 
 def recommend(
@@ -51,62 +50,112 @@ def recommend(
         UnknownError: nothing to go by was given, or something given is not known.
         SourceError: the profile's file is malformed.
     """
-    from mekb.bundle import Bundle
-    from mekb.given import (
-        history_of,
-        items_of_graph,
-        weights_of_graph,
-        weights_of_interests,
-        weights_of_text,
-    )
     from mekb.query import ANYTHING_NEW, answer
 
     if k < 1:
         raise UnknownError(f"k is {k}; ask for 1 item at least")
-    ways = [
-        user is not None and profile is None,
-        bool(history),
-        bool(interests),
-        text is not None,
-        profile is not None,
-    ]
-    if sum(ways) != 1 or (profile is not None and store is not None):
-        raise UnknownError(
-            "give one of: a user (with the store), a history, interests, a text, or a profile"
-        )
-    opened_bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    known: Mapping[str, csr_array] = {}
-    if interests:
-        weights, notes = weights_of_interests(opened_bundle, interests)
-    elif text is not None:
-        weights, notes = weights_of_text(opened_bundle, text)
-    elif profile is not None:
-        graph = profile if isinstance(profile, UserGraph) else read_profile(profile, user=user)
-        weights, notes = weights_of_graph(opened_bundle, graph)
-        known = items_of_graph(opened_bundle, graph)
-    elif user is not None:
-        weights, notes, known = _known_to_a_store(opened_bundle, user, store)
-    else:
-        known = history_of(
-            opened_bundle, [_domain_and_item(opened_bundle, item) for item in history]
-        )
-        weights, notes = opened_bundle.profiles.weights(known), []
-    found = answer(
+    opened_bundle = _open(bundle)
+    given = _given(
         opened_bundle,
-        weights,
-        history=known,
-        k=k,
-        explain=explain,
-        wanted=wanted or ANYTHING_NEW,
+        Who(user, store, tuple(history), tuple(interests), text, profile),
     )
-    return replace(found, notes=tuple(notes))
+    return answer(opened_bundle, given, k=k, explain=explain, wanted=wanted or ANYTHING_NEW)
 
 
-def _known_to_a_store(
-    bundle: "Bundle", user: str, store: StoreLike | None
-) -> "tuple[csr_array, list[str], Mapping[str, csr_array]]":
-    """Return a user's weights, notes on them, and their history."""
-    from mekb.given import history_of, weights_of_graph
+def explain(
+    bundle: "Bundle | str | Path",
+    item: str,
+    *,
+    user: str | None = None,
+    store: StoreLike | None = None,
+    history: Sequence[str] = (),
+    interests: Sequence[str] = (),
+    text: str | None = None,
+    profile: UserGraph | str | Path | None = None,
+) -> "Explanation":
+    """Say what each interest of a user gives to one item of the target domain, recommended or not.
+
+    Args:
+        bundle: A bundle, open or by its folder.
+        item: The item's id, as imported.
+        user: As of `recommend`, like all that follow.
+        store: The store that knows the user.
+        history: Items as "ITEM" or "DOMAIN:ITEM".
+        interests: QIDs, titles or names of entities.
+        text: Words of their own.
+        profile: A MeKB, or a file one was exported to.
+
+    Raises:
+        UnknownError: the item or something given is not known, or nothing to go by was given.
+        SourceError: the profile's file is malformed.
+    """
+    from mekb.query import explain_item
+
+    opened_bundle = _open(bundle)
+    who = Who(user, store, tuple(history), tuple(interests), text, profile)
+    return explain_item(opened_bundle, _given(opened_bundle, who), item)
+
+
+@dataclass(frozen=True)
+class Who:
+    """Whom a question is about: one of a user, a history, interests, a text, or a profile."""
+
+    user: str | None = None
+    store: StoreLike | None = None
+    history: tuple[str, ...] = ()
+    interests: tuple[str, ...] = ()
+    text: str | None = None
+    profile: UserGraph | str | Path | None = None
+
+    def check(self) -> None:
+        """Raise UnknownError unless exactly one way to say who is meant was taken."""
+        ways = [
+            self.user is not None and self.profile is None,
+            bool(self.history),
+            bool(self.interests),
+            self.text is not None,
+            self.profile is not None,
+        ]
+        if sum(ways) != 1 or (self.profile is not None and self.store is not None):
+            raise UnknownError(
+                "give one of: a user (with the store), a history, interests, a text, or a profile"
+            )
+
+
+def _open(bundle: "Bundle | str | Path") -> "Bundle":
+    from mekb.bundle import Bundle
+
+    return bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+
+
+def _given(bundle: "Bundle", who: Who) -> "Given":
+    """Return what a person gave, as the bundle understands it."""
+    from mekb.given import (
+        domain_and_item,
+        given_graph,
+        given_history,
+        given_interests,
+        given_text,
+    )
+
+    who.check()
+    if who.interests:
+        return given_interests(bundle, who.interests)
+    if who.text is not None:
+        return given_text(bundle, who.text)
+    if who.profile is not None:
+        graph = who.profile
+        if not isinstance(graph, UserGraph):
+            graph = read_profile(graph, user=who.user)
+        return given_graph(bundle, graph)
+    if who.user is not None:
+        return _known_to_a_store(bundle, who.user, who.store)
+    return given_history(bundle, [domain_and_item(bundle, item) for item in who.history])
+
+
+def _known_to_a_store(bundle: "Bundle", user: str, store: StoreLike | None) -> "Given":
+    """Return what a store knows of a user, with their own edits."""
+    from mekb.given import given_graph, given_history, grounded
     from mekb.interests import liked_items
 
     if store is None:
@@ -114,14 +163,9 @@ def _known_to_a_store(
             f"user '{user}' is asked for without a store; give the store that knows them"
         )
     with opened(store) as source:
-        pairs = [pair for pair in liked_items(source, user) if pair[0] in bundle.items]
-        known = history_of(bundle, pairs)
+        liked = [pair for pair in liked_items(source, user) if pair[0] in bundle.items]
+        by_items = given_history(bundle, liked)
         if not profile_edits(source, user):
-            return bundle.profiles.weights(known), [], known
-        weights, notes = weights_of_graph(bundle, user_graph(source, user))
-    return weights, ["the profile was edited by its owner", *notes], known
-
-
-def _domain_and_item(bundle: "Bundle", text: str) -> tuple[str | None, str]:
-    domain, colon, item = text.partition(":")
-    return (domain, item) if colon and domain in bundle.items else (None, text)
+            return by_items
+        edited = grounded(given_graph(bundle, user_graph(source, user)), by_items)
+    return replace(edited, notes=("the profile was edited by its owner", *edited.notes))

@@ -378,6 +378,7 @@ HEAD_FILES = ("config.json", "model.safetensors")
 def bundle_files() -> list[str]:
     return [
         *("manifest.json", "items.parquet", "item_entities.parquet", "entities.parquet"),
+        "evidence.arrow",
         *("index.faiss", "model/config.json", "model/model.safetensors", "model/manifest.json"),
         *("model/modules.json", "model/config_sentence_transformers.json"),
         *(f"model/encoder/{name}" for name in ENCODER_FILES),

@@ -158,7 +158,7 @@ def test_a_bundle_of_another_format_says_so(own_project):
     path = own_project.bundle / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**manifest, "format_version": 7}), encoding="utf-8")
-    with pytest.raises(BundleError, match=r"format 7, this mekb reads 3; make the bundle again"):
+    with pytest.raises(BundleError, match=r"format 7, this mekb reads 4; make the bundle again"):
         api.open_bundle(own_project.bundle)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mekb import api
 from mekb.errors import SourceError, UnknownError
-from mekb.given import items_of_graph, weights_of_graph
+from mekb.given import given_graph, items_of_graph
 from mekb.graph import Evidence, Interest, UserGraph
 
 # rdflib 7.6 parses JSON-LD through a class it calls deprecated itself.
@@ -55,7 +55,8 @@ class TestWeights:
     """What becomes of an interest."""
 
     def test_they_are_kept_and_sum_to_one(self, bundle, graph):
-        weights, notes = weights_of_graph(bundle, graph)
+        given = given_graph(bundle, graph)
+        weights, notes = given.weights, given.notes
         assert weights.sum() == pytest.approx(1.0)
         expected = {one.entity_id: one.weight for one in graph.interests}
         ids = bundle.profiles.entities.entity_ids[weights.indices].tolist()  # of the same store
@@ -69,37 +70,38 @@ class TestWeights:
         row = some_row(bundle, 1, 10**9)
         entity_id, title = int(entities.entity_ids[row]), entities.titles[row]
         known = UserGraph("u", (interest(entity_id, 0.5, title="another title"),))
-        weights, notes = weights_of_graph(bundle, known)
-        assert (weights.indices.tolist(), weights.data.tolist(), notes) == ([row], [1.0], [])
+        given = given_graph(bundle, known)
+        weights, notes = given.weights, given.notes
+        assert (weights.indices.tolist(), weights.data.tolist(), notes) == ([row], [1.0], ())
         other = UserGraph("u", (interest(999_999_999, 0.5, title=title),))
-        weights, notes = weights_of_graph(bundle, other)
+        given = given_graph(bundle, other)
+        weights, notes = given.weights, given.notes
         assert weights.nnz == 0
-        assert notes == [
-            f"1 of 1 interests, 50% of the weight, are of no item here; '{title}' weighs most"
-        ]
+        assert notes == (
+            f"1 of 1 interests, 50% of the weight, are of no item here; '{title}' weighs most",
+        )
 
     def test_a_page_without_an_id_is_known_by_its_title(self, bundle):
         row = some_row(bundle, 1, 10**9)
         title = bundle.profiles.entities.titles[row]
-        weights, _ = weights_of_graph(
-            bundle, UserGraph("u", (interest(2_000_000_999, 1.0, title=title),))
-        )
+        graph = UserGraph("u", (interest(2_000_000_999, 1.0, title=title),))
+        weights = given_graph(bundle, graph).weights
         assert weights.indices.tolist() == [row]
 
     def test_a_brand_is_known_by_its_name_and_no_page_is_meant(self, bundle):
         row = some_row(bundle, 3_000_000_000)
         title = bundle.profiles.entities.titles[row]
         brand = interest(3_999_999_999, 1.0, title=title, kind="brand")
-        assert weights_of_graph(bundle, UserGraph("u", (brand,)))[0].indices.tolist() == [row]
+        assert given_graph(bundle, UserGraph("u", (brand,))).weights.indices.tolist() == [row]
         page = interest(2_999_999_999, 1.0, title=title)
-        found = weights_of_graph(bundle, UserGraph("u", (page,)))[0].indices.tolist()
+        found = given_graph(bundle, UserGraph("u", (page,))).weights.indices.tolist()
         assert row not in found
 
     def test_a_dislike_adds_nothing(self, bundle):
         row = some_row(bundle, 1, 10**9)
         entity_id = int(bundle.profiles.entities.entity_ids[row])
-        weights, notes = weights_of_graph(bundle, UserGraph("u", (interest(entity_id, -0.5),)))
-        assert (weights.nnz, notes) == (0, [])
+        given = given_graph(bundle, UserGraph("u", (interest(entity_id, -0.5),)))
+        assert (given.weights.nnz, given.notes) == (0, ())
 
     def test_nothing_known_falls_back_and_says_so(self, bundle):
         found = api.recommend(bundle, profile=UserGraph("u", (interest(999_999_999, 1.0),)), k=3)
