@@ -214,7 +214,7 @@ class Store:
         """Make the changes of a block together: all of them at its end, or none; blocks may be nested.
 
         Raises:
-            StoreError: memory or disk ran out.
+            StoreError: memory or disk ran out; the store is as before.
         """
         if self._in_transaction:
             yield
@@ -231,6 +231,10 @@ class Store:
                 raise StoreError(
                     f"{self.path}: not enough memory or disk: {first_line(error)}; set store.memory_limit"
                     " or store.spill_folder"
+                ) from error
+            if isinstance(error, duckdb.TransactionException):  # the log could not be written
+                raise StoreError(
+                    f"{self.path}: nothing was changed: {first_line(error)}; is the disk full?"
                 ) from error
             raise
         finally:
