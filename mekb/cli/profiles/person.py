@@ -1,10 +1,11 @@
 """`mekb profiles show`, `edit` and `forget`: what is done for one person."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mekb.cli.options import Format, FormatOption, StoreArgument, UserArgument
+from mekb.cli.options import ForceOption, Format, FormatOption, StoreArgument, UserArgument
 
 if TYPE_CHECKING:
     from mekb.edits import Edit
@@ -22,6 +23,24 @@ def show(
     inferred: Annotated[
         bool, typer.Option("--inferred", help="Show what 'mekb profiles infer' made of them too.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write all of it as a page to look at instead: one HTML file, which holds personal data.",
+            show_default=False,
+        ),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            help="With --html: show what this bundle recommends to them too, and why.",
+            show_default=False,
+        ),
+    ] = None,
+    force: ForceOption = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Show one user's interests: how each weight comes about, and the items and mentions it is from.
@@ -34,6 +53,11 @@ def show(
     from mekb.cli.output import print_json, print_line, print_rows
     from mekb.export import content_of
 
+    if html is not None:
+        _write_page(store, user, html, bundle=bundle, inferred=inferred, force=force)
+        return
+    if bundle is not None:
+        raise typer.BadParameter("--bundle is for the page; add --html FILE")
     graph = api.user_graph(store, user, inferred=inferred)
     if format is Format.JSON:
         print_json(content_of(graph))
@@ -57,6 +81,17 @@ def show(
     if all and removed:
         print_line("")
         print_rows([_edit_row(edit) for edit in removed], format, title="Removed")
+
+
+def _write_page(
+    store: Path, user: str, file: Path, *, bundle: Path | None, inferred: bool, force: bool
+) -> None:
+    """Write the page of one user."""
+    from mekb import api
+    from mekb.cli.output import note
+
+    graph = api.profile_page(store, user, file, bundle=bundle, inferred=inferred, force=force)
+    note(f"{file}: {len(graph.interests)} interests of {user}; open it in a browser")
 
 
 def _how_weighed(graph: "UserGraph", *, edited: bool) -> str:
