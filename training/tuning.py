@@ -96,6 +96,36 @@ SPACES: Mapping[str, Space] = {
         "weight_decay": LogUniform(1e-4, 1.0),
         "hidden": Choice(((), (128,), (256, 128))),
     },
+    "diagae": {
+        "embedding_size": Choice((32, 64, 128)),
+        "learning_rate": LogUniform(1e-3, 2e-2),
+        "inter_weight": Choice((0.0, 0.2, 0.8)),
+        "intra_weight": Choice((0.0, 0.1, 0.6)),
+        "n_negatives": Choice((1, 4)),
+    },
+    "ddtcdr": {
+        "embedding_size": Choice((8, 32, 64)),
+        "learning_rate": LogUniform(1e-3, 3e-2),
+        "autoencoder_epochs": Choice((30, 100)),
+        "transfer_rate": Choice((0.0, 0.03, 0.1, 0.2)),
+        "n_negatives": Choice((1, 4)),
+    },
+    "cat_art": {
+        **FACTORS,
+        "autoencoder_learning_rate": LogUniform(3e-4, 1e-2),
+        "transfer_learning_rate": LogUniform(3e-4, 1e-2),
+        "newcomer_share": Choice((0.0, 0.5, 0.9)),
+        "tune_items": Choice((False, True)),
+    },
+    "sitn": {
+        "embedding_size": Choice((32, 64, 128)),
+        "learning_rate": LogUniform(3e-4, 1e-2),
+        "temperature": Choice((0.05, 0.1, 0.2)),
+        "contrast_epochs": Choice((5, 10, 20)),
+        "n_clusters": Choice(((32,), (32, 64, 128, 256))),
+        "n_negatives": Choice((1, 4)),
+        "empty_target_share": Choice((0.2, 0.5, 0.9)),
+    },
     "embedme": {
         "learning_rate": LogUniform(5e-6, 1e-4),
         "mlp_dropout": Choice((0.1, 0.3, 0.5)),
@@ -104,7 +134,8 @@ SPACES: Mapping[str, Space] = {
         "prior_strength": Choice((30.0, 300.0, 3000.0)),
     },
 }
-"""Settings searched for each model; a model that is not here has none that matter."""
+"""Settings searched for each model: those its paper or its public code tries, around its defaults. `popularity` has
+no settings, and `frozen_text` learns nothing: they alone are not here."""
 
 
 @dataclass(frozen=True)
