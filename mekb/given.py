@@ -39,12 +39,10 @@ class Given:
 class Weighted:
     """An interest as a person wants it to count."""
 
-    name: str
-    """A QID, a title or any known name."""
+    name: str | int
+    """A QID, a title or any known name; or the id of an entity."""
     weight: float
     """Above 0, beside those of the others."""
-    entity_id: int | None = None
-    """The entity, where it is known; the name is then for people."""
 
 
 def given_history(bundle: Bundle, items: Sequence[tuple[str | None, str]]) -> Given:
@@ -85,8 +83,8 @@ def domain_and_item(bundle: Bundle, text: str) -> tuple[str | None, str]:
     return (domain, item) if colon and domain in bundle.items else (None, text)
 
 
-def given_interests(bundle: Bundle, names: Sequence[str]) -> Given:
-    """Return what interests given by QID, title or any known name come to, each counted once.
+def given_interests(bundle: Bundle, names: Sequence[str | int]) -> Given:
+    """Return what interests given by QID, title, any known name or entity id come to, each counted once.
 
     Raises:
         UnknownError: none of the names could be used.
@@ -111,25 +109,19 @@ def given_weighted(bundle: Bundle, interests: Sequence[Weighted]) -> Given:
     Raises:
         UnknownError: none of the interests could be used.
     """
-    row_of = bundle.profiles.entities.row_of
     weights: dict[int, float] = defaultdict(float)
     stated: dict[int, tuple[Evidence, ...]] = {}
     notes: list[str] = []
     for interest in interests:
-        if interest.entity_id is None:
-            found, unknown = _named(bundle, [interest.name])
-        elif interest.entity_id in row_of:
-            row = row_of[interest.entity_id]
-            found, unknown = {row: (_said(bundle.profiles.entities.titles[row], 1.0),)}, []
-        else:
-            found, unknown = {}, [f"entity {interest.entity_id} is of no item here"]
+        found, unknown = _named(bundle, [interest.name])
         notes += unknown
         stated |= found
         for row in found:
             weights[row] += interest.weight
     if not weights:
         raise UnknownError("; ".join(notes) or "no interests given")
-    return Given(_summing_to_1(weights, len(row_of)), notes=tuple(notes), stated=stated)
+    n_entities = len(bundle.profiles.entities.titles)
+    return Given(_summing_to_1(weights, n_entities), notes=tuple(notes), stated=stated)
 
 
 def given_text(bundle: Bundle, text: str) -> Given:
@@ -231,13 +223,20 @@ def items_of_graph(bundle: Bundle, graph: UserGraph) -> dict[str, csr_array]:
 
 
 def _named(
-    bundle: Bundle, names: Sequence[str]
+    bundle: Bundle, names: Sequence[str | int]
 ) -> tuple[dict[int, tuple[Evidence, ...]], list[str]]:
     """Return entity row -> the name it was given by, and a note for each name that could not be used."""
     row_of = bundle.profiles.entities.row_of
     stated: dict[int, tuple[Evidence, ...]] = {}
     notes: list[str] = []
     for name in names:
+        if isinstance(name, int):
+            if name in row_of:
+                title = bundle.profiles.entities.titles[row_of[name]]
+                stated.setdefault(row_of[name], (_said(title, 1.0),))
+            else:
+                notes.append(f"entity {name} is of no item here")
+            continue
         priors = _priors(bundle, name)
         known = next((entity_id for entity_id in priors if entity_id in row_of), None)
         if known is not None:

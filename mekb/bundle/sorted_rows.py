@@ -43,8 +43,8 @@ class SortedRows:
 
     @cached_property
     def _keys(self) -> npt.NDArray[np.generic]:
-        chunks = self._table.column(0).chunks
-        return chunks[0].to_numpy() if len(chunks) == 1 else self._table.column(0).to_numpy()
+        column = self._table.column(0)  # of one chunk: nothing is copied
+        return np.asarray(column.chunk(0) if column.num_chunks == 1 else column)
 
     def open(self) -> None:
         """Open the file now.
