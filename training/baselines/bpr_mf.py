@@ -2,7 +2,7 @@
 
     score(u, i) = p_u . q_i,    loss = -log sigma(score(u, i) - score(u, j)) + l2/2 (|p_u|^2 + |q_i|^2 + |q_j|^2)
 
-for a positive i and a random j that u did not like (Rendle et al., UAI 2009, eq. 4 and section 4.3.1). With
+for a positive i and a random j that u did not like (Rendle et al., UAI 2009: BPR-Opt on matrix factorisation). With
 `domains` "all" the items of all domains share one table of users, so a newcomer to the target has the vector
 that their source rows made; "target" is the paper's setting. A user is a row of the table: one who was not in
 training, or had no positive in the domains, cannot be judged (NaN). Adam instead of the paper's plain SGD.

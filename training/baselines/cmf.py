@@ -3,7 +3,7 @@
     loss = sum over domains d of w_d sum over cells of d of  l(x_ui, p_u . q_i) + l2/2 (|p_u|^2 + |q_i|^2)
 
 with w = 1 - `source_weight` for the target and `source_weight` for each source (Singh and Gordon, KDD 2008,
-eq. 5 with alpha; MeKB-Rec's table 1 takes it with shared users). The link is the paper's to choose: "logistic"
+their alpha; MeKB-Rec's table 1 takes it with shared users). The link is the paper's to choose: "logistic"
 (Bernoulli) for feedback that is liked or not, "squared" for the Gaussian one; "bpr" is no link of the paper's.
 The paper weighs unobserved cells as it likes: here `n_negatives` of them are sampled for each positive.
 

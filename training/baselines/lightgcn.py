@@ -1,7 +1,7 @@
 """LightGCN on the joined graph of all domains: a newcomer's source rows reach target items through other users.
 
 Nodes are the users and the items of the chosen domains, edges the positives; with A their adjacency, D its degrees
-and E^(0) the learned vectors (He et al., SIGIR 2020, eqs. 7 to 8 and 15):
+and E^(0) the learned vectors (He et al., SIGIR 2020):
 
     E^(k+1) = D^-1/2 A D^-1/2 E^(k),    E = mean of E^(0) .. E^(K),    score(u, i) = e_u . e_i
     loss    = mean over (u, i, j) of -log sigma(e_u . e_i - e_u . e_j) + l2/2 (|e_u^(0)|^2 + |e_i^(0)|^2 + |e_j^(0)|^2)

@@ -6,7 +6,7 @@ norm itself has no gradient at 0), and to it is added
     ae      nothing                                               z = tanh(E x)
     vae     KL(N(mu, sigma) || N(0, 1))                           z ~ N(mu, sigma): Kingma and Welling 2013
     aae     a discriminator's cross-entropy, reversed for E       Makhzani et al. 2015
-    wae     MMD(z, N(0, 1)), inverse multiquadratic kernel        Tolstikhin et al. 2017, section 4
+    wae     MMD(z, N(0, 1)), inverse multiquadratic kernel        Tolstikhin et al. 2017
     hvae    KL(vMF(mu, kappa) || uniform)                         z on the unit sphere: Davidson et al. 2018
 
 times `prior_weight`, which no paper fixes here. What is kept of an input is the mean of its z.

@@ -4,7 +4,7 @@ In: binary histories of several domains, whose items are counted side by side. O
 epoch, each (user row, positive, negatives, weight); a negative is drawn uniformly from the positive's own
 domain and is none of the user's positives there. With x+ and x- the scores of positive and negatives:
 
-    bpr       mean over negatives of softplus(x- - x+)     = -log sigma(x+ - x-): Rendle et al., UAI 2009, eq. 4
+    bpr       mean over negatives of softplus(x- - x+)     = -log sigma(x+ - x-): Rendle et al., UAI 2009
     logistic  softplus(-x+) + sum of softplus(x-)          = cross-entropy of labels 1 and 0
     squared   (1 - x+)^2 + sum of (x-)^2
 """

@@ -2,7 +2,7 @@
 
     a^(l+1) = ReLU(W_a a^(l) + b_a + m H b^(l)),    b^(l+1) = ReLU(W_b b^(l) + b_b + m H a^(l))
 
-for l below the number of crossed layers, H the same both ways (Hu, Zhang and Yang, CIKM 2018, eq. 4); the
+for l below the number of crossed layers, H the same both ways (Hu, Zhang and Yang, CIKM 2018); the
 layers after have no H. m is 0 where one side has no input, else 1. Each tower ends in one logit.
 """
 
@@ -42,6 +42,6 @@ class CrossedTowers(nn.Module):
         return self.heads[0](first).squeeze(-1), self.heads[1](second).squeeze(-1)
 
     def l1(self) -> Float[Tensor, ""]:
-        """Return the sum of |H| over the crossed layers: sparse transfer (SCoNet, eq. 7)."""
+        """Return the sum of |H| over the crossed layers: sparse transfer (SCoNet)."""
         matrices = [matrix.flatten() for matrix in self.cross.parameters()]
         return torch.cat(matrices).abs().sum() if matrices else torch.zeros(())

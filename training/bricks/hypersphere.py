@@ -3,7 +3,7 @@
     p(z) = C_m(k) exp(k mu . z),    A(k) = E[mu . z] = I_{m/2}(k) / I_{m/2 - 1}(k)
     KL(k) = k A(k) + log C_m(k) + log(area of the sphere),    dKL/dk = k A'(k),    A' = 1 - A^2 - (m - 1) A / k
 
-with m dimensions (Davidson et al., Hyperspherical variational auto-encoders, UAI 2018, section 3). Draws are Wood's:
+with m dimensions (Davidson et al., Hyperspherical variational auto-encoders, UAI 2018). Draws are Wood's:
 w = mu . z from a rejection sampler whose accepted proposal carries the gradient of k, a uniform tangent, and a
 reflection that takes the first axis to mu. The correction term of the rejection step (their appendix) is left out.
 """

@@ -2,7 +2,7 @@
 
     loss = mean over (u, i, j) of  w [margin + |u - i|^2 - |u - j|^2]_+,    |x| <= 1
 
-for a liked item i and a sampled one j (Hsieh et al., Collaborative Metric Learning, WWW 2017, eq. 1 without the
+for a liked item i and a sampled one j (Hsieh et al., Collaborative Metric Learning, WWW 2017, without the
 rank weight).
 """
 
