@@ -53,6 +53,7 @@ from mekb.api.profiles import (
     update_profiles,
     user_graph,
 )
+from mekb.api.serving import serve
 from mekb.api.stores import OnProgress, StoreLike, no_progress, opened
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "read_table",
     "recommend",
     "runs",
+    "serve",
     "train",
     "update_profiles",
     "user_graph",

@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from mekb.cli import add, aliases, audit, compare, data, link, models, profiles, project
+from mekb.cli import (
+    add,
+    aliases,
+    asking,
+    audit,
+    compare,
+    data,
+    link,
+    models,
+    profiles,
+    project,
+    serving,
+)
 from mekb.cli.leaving import exit_code, flush, noted_signals, printable_streams
 
 app = typer.Typer(
@@ -28,7 +40,9 @@ app.command("evaluate")(models.evaluate)
 app.command("card")(models.card)
 app.command("compare")(compare.compare)
 app.command("bundle")(models.bundle)
-app.command("recommend")(models.recommend)
+app.command("recommend")(asking.recommend)
+app.command("explain")(asking.explain)
+app.command("serve")(serving.serve)
 app.command("runs")(project.runs)
 
 

@@ -1,13 +1,11 @@
-"""`mekb train`, `evaluate`, `bundle` and `recommend`."""
+"""`mekb train`, `evaluate`, `card` and `bundle`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mekb.cli.options import (
-    BundleArgument,
     ConfigOption,
     ForceOption,
     Format,
@@ -137,104 +135,3 @@ def bundle(
     note(f"{folder}: recommends {len(made.items[made.target].names)} {made.target}")
     if "recall@10" in made.index_facts:
         note(f"index {made.index_facts['kind']}: recall@10 {made.index_facts['recall@10']:.3f}")
-
-
-def recommend(
-    bundle: BundleArgument,
-    user: Annotated[
-        str | None, typer.Option("--user", help="A user of --store, or of a --profile of many.")
-    ] = None,
-    store: Annotated[
-        Path | None, typer.Option("--store", help="The store that knows the user.")
-    ] = None,
-    history: Annotated[
-        Path | None,
-        typer.Option(
-            "--history", help="A file of liked items, one ITEM or DOMAIN:ITEM a line; - for stdin."
-        ),
-    ] = None,
-    interests: Annotated[
-        str | None, typer.Option("--interests", help="QIDs, titles or names, by commas.")
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option("--text", help="Words of their own; what they mention counts.")
-    ] = None,
-    profile: Annotated[
-        Path | None,
-        typer.Option(
-            "--profile",
-            help="An exported interest graph, of any service: .json .jsonld .nq .nt .ttl",
-            show_default=False,
-        ),
-    ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
-    explain: Annotated[bool, typer.Option(help="Say which interests carried each item.")] = True,
-    block: Annotated[
-        Path | None,
-        typer.Option("--block", help="A file of items never to show, one a line; - for stdin."),
-    ] = None,
-    category: Annotated[
-        str | None,
-        typer.Option("--category", help="Only items of these categories or brands, by commas."),
-    ] = None,
-    seen: Annotated[bool, typer.Option("--seen", help="Show what was seen again.")] = False,
-    format: FormatOption = Format.TABLE,
-) -> None:
-    """Recommend to a user who may be wholly new: by id, history, interests, words, or a profile they bring.
-
-    Example: mekb recommend bundle --interests "Q42, Hayao Miyazaki, jazz"
-    """
-    from mekb import api
-    from mekb.cli.output import note, print_json, print_line, print_rows
-    from mekb.query import Wanted
-
-    found = api.recommend(
-        bundle,
-        user=user,
-        store=store,
-        history=_lines(history) if history else [],
-        interests=words(interests) if interests else [],
-        text=text,
-        profile=profile,
-        k=k,
-        explain=explain,
-        wanted=Wanted(
-            blocked=frozenset(_lines(block) if block else ()),
-            categories=frozenset(words(category) if category else ()),
-            seen=seen,
-        ),
-    )
-    for line in found.notes:
-        note(line)
-    if format is Format.JSON:
-        print_json(found)
-        return
-    rows = [
-        {
-            "rank": recommendation.rank,
-            "item": recommendation.item,
-            "title": recommendation.title,
-            "score": recommendation.score,
-            "because of": "; ".join(
-                f"{reason.title} ({', '.join(reason.items)})" if reason.items else reason.title
-                for reason in recommendation.reasons
-            ),
-        }
-        for recommendation in found.recommendations
-    ]
-    print_rows(rows, format, title="Recommendations")
-    if found.fallback:
-        print_line(f"no interests to go by: this is {found.fallback}")
-
-
-def _lines(file: Path) -> list[str]:
-    from mekb.errors import SourceError
-
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{file}: cannot be read as a list of items: {error}") from error
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise SourceError(f"{file}: holds no item; write one ITEM or DOMAIN:ITEM a line")
-    return lines

@@ -11,9 +11,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 from pydantic import SecretStr, ValidationError
@@ -27,6 +27,7 @@ TOKEN_VARIABLE = "MEKB_TOKEN"  # noqa: S105  the variable's name
 MAX_HEADER_BYTES = 16_384
 BACKLOG = 512
 """Connections that wait to be accepted."""
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(
@@ -63,14 +64,24 @@ def serve(
     )
     _log_to_stderr()
     if hasattr(signal, "SIGHUP"):
-
-        def reload(_: int, __: FrameType | None) -> None:
-            app.state.reloader.ask()
-
-        signal.signal(signal.SIGHUP, reload)
+        signal.signal(signal.SIGHUP, lambda *_: app.state.reloader.ask())
     on_ready(_address(listening))
-    with listening:
+    with listening, _ending_well():
         uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def _ending_well() -> Iterator[None]:
+    """Take it for done, not for cut off, when a server was told to end and did.
+
+    uvicorn answers what is inside, then raises the signal once more for whoever stands around it.
+    """
+    former = {each: signal.signal(each, lambda *_: None) for each in _STOPS}
+    try:
+        yield
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)
 
 
 def check_reach(settings: ServeSettings) -> None:

@@ -31,6 +31,8 @@ FILES = {
     "data relations": ("triples.tsv", "subject\tpredicate\tobject\nQ8341\tP31\tQ188451\n"),
 }
 """What an example reads beside the project's own files."""
+OWN_TESTS = {"demo", "serve"}
+"""Commands whose example is run elsewhere: with fewer users, or until told to end (tests/serve)."""
 ON_SPARK = ["--engine", "spark", "--master", "local[1]"]
 BEFORE = {
     "link import": [
@@ -91,6 +93,7 @@ def test_the_commands_are_those_we_know():
                 "demo",
                 "doctor",
                 "evaluate",
+                "explain",
                 "link evaluate",
                 "link import",
                 "link items",
@@ -108,6 +111,7 @@ def test_the_commands_are_those_we_know():
                 "profiles validate",
                 "recommend",
                 "runs",
+                "serve",
                 "train",
             ),
         ]
@@ -128,7 +132,7 @@ def test_help_says_what_a_command_and_each_of_its_options_does(mekb, name):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_encoder")
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in OWN_TESTS])
 def test_the_example_in_the_help_runs_as_it_stands(mekb, own_project, monkeypatch, name):
     words = example(name)
     assert " ".join(words).startswith(name)
@@ -182,6 +186,7 @@ JSON_COMMANDS = {
     "data import": ["my.duckdb", "--items", "items.jsonl", "--interactions", "interactions.csv"],
     "doctor": [],
     "evaluate": ["my.duckdb", "model", "--baselines", "popularity"],
+    "explain": ["bundle", "f001", "--interests", "jazz"],
     "link items": ["my.duckdb"],
     "link evaluate": ["my.duckdb", "--gold", "titles.tsv"],
     "profiles edit": ["my.duckdb", "u00001", "--pin", "Mars=0.1"],
