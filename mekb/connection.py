@@ -47,9 +47,7 @@ def connect(path: Path, settings: StoreSettings) -> duckdb.DuckDBPyConnection:
         except duckdb.IOException as error:
             message = str(error)
             if not _IN_USE.search(message):
-                raise StoreError(
-                    f"{path}: cannot be opened as a store: {first_line(error)}"
-                ) from error
+                raise _unopened(path, error) from error
             if attempt == _LOCK_RETRIES - 1:
                 holder = re.search(r"PID (\d+)", message)
                 who = f"by process {holder[1]}" if holder else "by another process"
@@ -58,13 +56,23 @@ def connect(path: Path, settings: StoreSettings) -> duckdb.DuckDBPyConnection:
                 ) from error
             time.sleep(_LOCK_WAIT_SECONDS)
         except duckdb.Error as error:
-            raise StoreError(f"{path}: cannot be opened as a store: {first_line(error)}") from error
+            raise _unopened(path, error) from error
         else:
             with contextlib.suppress(duckdb.InvalidInputException):
                 # In a notebook without ipywidgets the bar can be neither drawn nor switched off.
                 connection.execute("set enable_progress_bar = false")
             return connection
     raise AssertionError("unreachable: the last attempt raises")
+
+
+def _unopened(path: Path, error: duckdb.Error) -> StoreError:
+    """Return what to say of a file that is no database, or whose log of changes cannot be replayed."""
+    if "replaying WAL" in str(error):
+        return StoreError(
+            f"{path}: its log {path}.wal, left by a run that was cut off, is damaged; move the log away to open"
+            f" the store as it was before that run ({first_line(error)})"
+        )
+    return StoreError(f"{path}: cannot be opened as a store: {first_line(error)}")
 
 
 def _engine_options(settings: StoreSettings) -> dict[str, str | bool | int | float | list[str]]:
