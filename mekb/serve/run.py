@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -134,14 +134,26 @@ def settings_of(**values: object) -> ServeSettings:
 
 
 def _socket(settings: ServeSettings) -> socket.socket:
+    """Return a socket that is listened to.
+
+    Raises:
+        OutputError: the address is taken, or is none of this machine.
+    """
     try:
-        places = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        family, *_, address = places[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        places = socket.getaddrinfo(settings.host, settings.port, proto=socket.IPPROTO_TCP)
+        family, kind, protocol, _, address = places[0]
+        # With its protocol named, asyncio sends answers at once; else each waits 40 ms for an acknowledgement.
+        with ExitStack() as closing:
+            listening = closing.enter_context(socket.socket(family, kind, protocol))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(BACKLOG)
+            closing.pop_all()
     except OSError as error:
         raise OutputError(
             f"{settings.host}:{settings.port}: cannot be listened to: {error.strerror or error}"
         ) from error
+    return listening
 
 
 def _address(listening: socket.socket) -> str:
