@@ -72,14 +72,15 @@ class ShownInterest:
 
 @dataclass(frozen=True)
 class ShownRelation:
-    """A statement of the knowledge graph from an interest to another entity."""
+    """A statement of the knowledge graph between an interest and another entity."""
 
-    subject: int
+    interest: int
     predicate: str
-    meaning: str
-    """The predicate in words, or itself."""
-    object: int
+    other: int
     label: str
+    """Of the other entity."""
+    is_object: bool = False
+    """The statement is (other, predicate, interest) and not the reverse."""
 
 
 @dataclass(frozen=True)

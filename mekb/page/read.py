@@ -9,31 +9,6 @@ from mekb.store import Store
 RELATIONS_EACH = 8
 """Relations shown of one interest, the most telling first."""
 
-MEANINGS = {
-    "P17": "country",
-    "P31": "instance of",
-    "P50": "author",
-    "P57": "director",
-    "P86": "composer",
-    "P106": "occupation",
-    "P131": "located in",
-    "P136": "genre",
-    "P144": "based on",
-    "P161": "cast member",
-    "P170": "creator",
-    "P175": "performer",
-    "P179": "part of the series",
-    "P276": "location",
-    "P279": "subclass of",
-    "P361": "part of",
-    "P495": "country of origin",
-    "P527": "has part",
-    "P674": "character",
-    "P840": "set in",
-    "P921": "main subject",
-}
-"""Wikidata's properties in words; one that is not here is called by its id."""
-
 TEXTS_SQL = """
 select domain, external_id, text from interactions join items using (item_id)
 where user_id = $user_id and positive
@@ -45,20 +20,27 @@ with named as (
     union all
     select entity_id, coalesce(nullif(label, ''), title) from custom_entities
 ),
+both_ways as (
+    select subject as interest, predicate, object as other, false as is_object
+    from relations where list_contains($ids, subject)
+    union all
+    select object, predicate, subject, true from relations where list_contains($ids, object)
+),
 own as (
-    select subject, predicate, object, named.label
-    from relations join named on object = named.entity_id
-    where list_contains($ids, subject) and subject <> object
+    select both_ways.*, label from both_ways join named on other = named.entity_id where interest <> other
 ),
 degrees as (
-    select predicate, object, count(*) as degree
-    from relations semi join own using (predicate, object) group by predicate, object
+    select predicate, object, count(*) as degree from relations
+    where exists (select 1 from own where own.predicate = relations.predicate
+        and relations.object = if(is_object, interest, other))
+    group by predicate, object
 )
-select subject, predicate, object, label from own join degrees using (predicate, object)
-qualify row_number() over (partition by subject order by degree, predicate, object) <= $most
-order by subject, degree, predicate, object
+select interest, predicate, other, label, is_object
+from own join degrees on own.predicate = degrees.predicate and degrees.object = if(is_object, interest, other)
+qualify row_number() over (partition by interest order by degree, own.predicate, is_object, other) <= $most
+order by interest, degree, own.predicate, is_object, other
 """
-"""Of each entity the relations that fewest others have: "based on" before "instance of: film"."""
+"""Of each entity the statements that fewest others share: "based on" before "instance of: film"."""
 
 
 def read_texts(store: Store, user: str) -> dict[ItemKey, str]:
@@ -74,11 +56,11 @@ def read_texts(store: Store, user: str) -> dict[ItemKey, str]:
 def read_relations(
     store: Store, entity_ids: Sequence[int], *, most: int = RELATIONS_EACH
 ) -> tuple[ShownRelation, ...]:
-    """Return relations of entities to named entities, at most `most` each; none where the store has none."""
+    """Return relations between entities and others that have a name, at most `most` each, the most telling first.
+
+    There are none where the store has none.
+    """
     if not store.has("relations"):
         return ()
     rows = store.query(RELATIONS_SQL, {"ids": list(entity_ids), "most": most}).to_pylist()
-    return tuple(
-        ShownRelation(meaning=MEANINGS.get(row["predicate"], row["predicate"]), **row)
-        for row in rows
-    )
+    return tuple(ShownRelation(**row) for row in rows)

@@ -8,7 +8,7 @@ mekb.evidence = (() => {
   const passage = (at) =>
     make("div", { class: "passage" },
       make("blockquote", {}, at.before, make("mark", {}, at.surface), at.after),
-      make("p", { class: "where" }, `${at.field}, characters ${at.start}–${at.stop}`),
+      make("p", { class: "where" }, `${at.field}, characters ${at.start}-${at.stop}`),
       make("div", { class: "sure" }, make("span", {}, "P(e|m)"), mekb.measure(at.score, 1, at.score.toFixed(2))));
 
   const item = (content, place, passages) => {
@@ -75,7 +75,7 @@ mekb.evidence = (() => {
 
   /** Write out an interest's relations, as the picture shows them. */
   const relate = (relations) => {
-    const rows = relations.flatMap(({ meaning, label }) => [make("dt", {}, meaning), make("dd", {}, label)]);
+    const rows = relations.flatMap((relation) => [make("dt", {}, mekb.meaning(relation)), make("dd", {}, relation.label)]);
     mekb.fill("relations", rows.length ? make("dl", { class: "relations" }, rows)
       : make("p", { class: "quiet small" }, "Nothing is known of its relations here."));
   };

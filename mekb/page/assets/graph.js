@@ -222,7 +222,7 @@ mekb.graph = (() => {
   const beside = ({ x, y }, angle, { width, height }) => {
     const within = (at, half) => Math.max(-half, Math.min(half, at));
     return {
-      x: within(x + REACH * Math.cos(angle), width / 2 - 50),
+      x: within(x + 1.25 * REACH * Math.cos(angle), width / 2 - 50),
       y: within(y + 0.8 * REACH * Math.sin(angle), height / 2 - 24),
     };
   };
@@ -244,7 +244,7 @@ mekb.graph = (() => {
       if (mekb.isStill()) cy.fit(cy.elements(), 8);
       else cy.animate({ ...view, duration: 350, easing: "ease-in-out" });
     };
-    const zoom = (factor) => cy.zoom({ level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
+    const zoom = (factor) => cy.stop().zoom({ level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
     const unrelate = () => {
       cy.remove(".related, .relation");
       cy.elements().removeClass("aside");
@@ -266,12 +266,12 @@ mekb.graph = (() => {
       if (node.empty()) return;
       const angles = anglesAround(node.position(), size, relations.length);
       relations.forEach((relation, place) => {
-        const own = cy.getElementById(nodeId(relation.object));
-        const target = own.nonempty() ? own.id() : `r${relation.object}`;
+        const own = cy.getElementById(nodeId(relation.other));
+        const target = own.nonempty() ? own.id() : `r${relation.other}`;
         if (cy.getElementById(target).empty()) {
           cy.add({ data: { id: target, label: relation.label }, classes: "related", position: beside(node.position(), angles[place], size) });
         }
-        cy.add({ data: { id: `e${place}`, source: node.id(), target, meaning: relation.meaning }, classes: "relation" });
+        cy.add({ data: { id: `e${place}`, source: node.id(), target, meaning: mekb.meaning(relation) }, classes: "relation" });
       });
       const seen = node.union(cy.elements(".relation")).union(cy.elements(".relation").targets());
       cy.elements().difference(seen).addClass("aside");

@@ -17,7 +17,7 @@ mekb.page = (() => {
     mekb.fill("legend", ...rows);
   };
 
-  const relationsOf = (id) => page.content.relations.filter((relation) => relation.subject === id);
+  const relationsOf = (id) => page.content.relations.filter((relation) => relation.interest === id);
 
   const relate = async () => {
     const id = page.chosen;
@@ -51,10 +51,12 @@ mekb.page = (() => {
   /** Show a person. `before` is item -> rank of the recommendations that stood there, or null. */
   const show = (content, { before = null, editing = null, chosen = null } = {}) => {
     Object.assign(page, { content, editing });
-    byId("headline").textContent = content.person ? `Interests of ${content.person}` : "Interests";
-    byId("subline").textContent = content.interests.length
-      ? `${mekb.count(content.interests.length, "interest")} from ${mekb.count(content.items.length, "liked item")}, each with the words it was found in.`
-      : "";
+    if (content.person) {
+      byId("headline").textContent = `Interests of ${content.person}`;
+      byId("subline").textContent = content.interests.length
+        ? `${mekb.count(content.interests.length, "interest")} from ${mekb.count(content.items.length, "liked item")}, each with the words it was found in.`
+        : "";
+    }
     byId("view").hidden = false;
     drawGraph(content);
     legend(content);

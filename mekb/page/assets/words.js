@@ -56,3 +56,31 @@ mekb.domainShares = (content, interest) => {
 
 mekb.KINDS = { wikidata: "Wikidata", brand: "brand", category: "category", product: "product", keyword: "keyword" };
 mekb.ORIGINS = { added: "added", pinned: "pinned", inferred: "inferred" };
+
+/* Wikidata's properties in words, as statements about the subject and about the object; another goes by its id. */
+const MEANINGS = {
+  P17: ["country", "country of"],
+  P31: ["instance of", "has instance"],
+  P50: ["author", "author of"],
+  P57: ["director", "director of"],
+  P86: ["composer", "composer of"],
+  P106: ["occupation", "occupation of"],
+  P131: ["located in", "location of"],
+  P136: ["genre", "genre of"],
+  P144: ["based on", "basis of"],
+  P161: ["cast member", "cast member of"],
+  P170: ["creator", "creator of"],
+  P175: ["performer", "performer of"],
+  P179: ["part of the series", "series with"],
+  P276: ["location", "location of"],
+  P279: ["subclass of", "has subclass"],
+  P361: ["part of", "has part"],
+  P495: ["country of origin", "origin of"],
+  P527: ["has part", "part of"],
+  P674: ["character", "character in"],
+  P840: ["set in", "setting of"],
+  P921: ["main subject", "main subject of"],
+};
+
+mekb.meaning = ({ predicate, is_object: isObject }) =>
+  MEANINGS[predicate]?.[isObject ? 1 : 0] ?? `${predicate}${isObject ? " of" : ""}`;
