@@ -31,7 +31,7 @@ from typing_extensions import override
 
 from training.bricks.bpr import Negatives
 from training.bricks.cross_connection import CrossedTowers
-from training.bricks.histories import side_by_side
+from training.bricks.histories import side_by_side, sources_of
 from training.config import ModelConfig
 from training.contract import FitContext, Need, UserBatch, not_fitted
 from training.dataset import Dataset, binary, counts, rows_of
@@ -110,10 +110,8 @@ class Conet(GradientModel[CrossNetwork]):
 
     @override
     def phases(self, data: Dataset, context: FitContext) -> Iterator[Phase]:
-        if not data.sources:
-            raise DatasetError(f"{self.name} needs a source domain beside target {data.target!r}")
         target = binary(data.interactions[data.target])
-        source = side_by_side(data.interactions, sorted(data.sources))
+        source = side_by_side(data.interactions, sorted(sources_of(data, self.name)))
         if not target.nnz:
             raise DatasetError(f"no positive interaction in {data.target!r} to learn from")
         self.module.trained.copy_(torch.from_numpy(counts(target) + counts(source) > 0))

@@ -39,6 +39,7 @@ from training.bricks.feedback import (
     rating_validation,
 )
 from training.bricks.graph_attention import Edges, GraphEncoder
+from training.bricks.histories import sources_of
 from training.bricks.interest_graphs import (
     GraphBatches,
     InterestConfig,
@@ -49,7 +50,6 @@ from training.bricks.interest_graphs import (
 from training.config import ModelConfig
 from training.contract import FitContext, Need, UserBatch, not_fitted
 from training.dataset import Dataset, counts, rows_of
-from training.errors import DatasetError
 from training.gradient_model import GradientModel, Phase, Shape
 from training.recommend import top_k
 
@@ -82,13 +82,12 @@ class Diagae(GradientModel[InterestGraphs]):
     @override
     def phases(self, data: Dataset, context: FitContext) -> Iterator[Phase]:
         settings = self.settings
-        if not data.sources:
-            raise DatasetError(f"{self.name} needs a source domain beside target {data.target!r}")
+        sources = sources_of(data, self.name)
         scale = rating_scale(data, settings.feedback)
         self.module.scale.copy_(torch.tensor(scale))
         source, target = (
             LabelledDomain(data, domains, settings.feedback, settings.n_negatives)
-            for domains in (data.sources, (data.target,))
+            for domains in (sources, (data.target,))
         )
         yield Phase(
             "source",

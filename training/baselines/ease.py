@@ -16,7 +16,6 @@ it; nothing of popularity is mixed in.
 """
 
 import time
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -27,6 +26,7 @@ from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.sparse import csr_array, eye_array
 from typing_extensions import override
 
+from training.bricks.closed_form import ClosedForm
 from training.bricks.histories import (
     Domains,
     chosen_domains,
@@ -37,7 +37,7 @@ from training.bricks.histories import (
     to_arrays,
 )
 from training.config import ModelConfig
-from training.contract import FitContext, FitReport, Need, Recommender, UserBatch, not_fitted
+from training.contract import FitContext, FitReport, Need, UserBatch
 from training.dataset import Dataset, counts
 from training.errors import DatasetError
 
@@ -49,7 +49,7 @@ class EaseConfig(ModelConfig):
     """lambda of the paper; 20 to 1,000 did best on public pairs of Amazon's and MovieLens' domains."""
 
 
-class Ease(Recommender):
+class Ease(ClosedForm):
     """EASE over the histories of all domains: a newcomer's source rows reach the target's items."""
 
     name: ClassVar[str] = "ease"
@@ -64,7 +64,6 @@ class Ease(Recommender):
         super().__init__(config)
         assert isinstance(config, EaseConfig)
         self.settings = config
-        self._state: dict[str, np.ndarray] = {}
 
     @override
     def fit(self, data: Dataset, context: FitContext) -> FitReport:
@@ -75,46 +74,34 @@ class Ease(Recommender):
         histories = histories[counts(histories) > 0]
         if not histories.nnz:
             raise DatasetError(f"no positive interaction in {', '.join(domains)} to learn from")
-        self.item_ids = data.target_items.item_ids
         n_users, n_items = histories.shape
-        n_target = len(self.item_ids)
-        self._state = {"item_ids": self.item_ids, "domains": names_to_array(domains)}
+        item_ids = data.target_items.item_ids
+        n_target = len(item_ids)
+        learned = {"item_ids": item_ids, "domains": names_to_array(domains)}
         if n_users < n_items:
             weights, own = user_space(histories, n_target, self.settings.ridge)
-            self._state |= {**to_arrays("histories", histories), "weights": weights, "own": own}
+            learned |= {**to_arrays("histories", histories), "weights": weights, "own": own}
         else:
-            self._state["weights"] = item_space(histories, n_target, self.settings.ridge)
+            learned["weights"] = item_space(histories, n_target, self.settings.ridge)
+        self.learned = learned
         space = f"{n_users} users" if n_users < n_items else f"{n_items} items"
         return FitReport(seconds=time.monotonic() - started, notes=(f"solved over {space}",))
 
     @override
     def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
         """Return x B; NaN for users without a positive in the domains learned from."""
-        if not self._state:
-            raise not_fitted(self)
-        own = side_by_side(users.history, names_from_array(self._state["domains"]))
-        weights = self._state["weights"]
-        if "own" in self._state:
-            histories = from_arrays("histories", self._state)
+        learned = self.learned
+        own = side_by_side(users.history, names_from_array(learned["domains"]))
+        weights = learned["weights"]
+        if "own" in learned:
+            histories = from_arrays("histories", learned)
             target = own[:, own.shape[1] - weights.shape[1] :]
-            scores = (own @ histories.T) @ weights - target * self._state["own"][None, :]
+            scores = (own @ histories.T) @ weights - target * learned["own"][None, :]
         else:
             scores = own @ weights
         scores = np.array(scores, dtype=np.float32)
         scores[counts(own) == 0] = np.nan
         return scores
-
-    @override
-    def state(self) -> Mapping[str, np.ndarray]:
-        """Return the weights, the domains and, solved over users, the histories."""
-        if not self._state:
-            raise not_fitted(self)
-        return self._state
-
-    @override
-    def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
-        """Take back what `state` gave."""
-        self._state, self.item_ids = dict(state), state["item_ids"]
 
 
 class EaseTarget(Ease):

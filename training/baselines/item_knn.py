@@ -13,15 +13,14 @@ A user is their history; one without a positive in the chosen domains cannot be 
 """
 
 import time
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import NonNegativeFloat, PositiveInt
 from scipy.sparse import csr_array, vstack
 from typing_extensions import override
 
+from training.bricks.closed_form import ClosedForm
 from training.bricks.histories import (
     Domains,
     chosen_domains,
@@ -31,27 +30,23 @@ from training.bricks.histories import (
     side_by_side,
     to_arrays,
 )
+from training.bricks.neighbours import NeighbourConfig, nearest
 from training.config import ModelConfig
-from training.contract import FitContext, FitReport, Need, Recommender, UserBatch, not_fitted
+from training.contract import FitContext, FitReport, Need, UserBatch
 from training.dataset import Dataset, binary, counts
 from training.errors import DatasetError
-from training.recommend import NO_ITEM, top_k
 
 ITEMS_AT_ONCE = 1024
 """Target items whose similarities are held dense at a time."""
 
 
-class ItemKnnConfig(ModelConfig):
-    """Settings of the neighbourhood."""
+class ItemKnnConfig(NeighbourConfig):
+    """Settings of the neighbourhood; `n_neighbours` are taken in each domain."""
 
-    n_neighbours: PositiveInt = 100
-    """In each domain."""
-    shrinkage: NonNegativeFloat = 10.0
-    """Takes weight from similarities that rest on few users."""
     domains: Domains = Domains.ALL
 
 
-class ItemKnn(Recommender):
+class ItemKnn(ClosedForm):
     """Cosine of items by their users."""
 
     name: ClassVar[str] = "item_knn"
@@ -65,7 +60,6 @@ class ItemKnn(Recommender):
         super().__init__(config)
         assert isinstance(config, ItemKnnConfig)
         self.settings = config
-        self._state: dict[str, np.ndarray] = {}
 
     @override
     def fit(self, data: Dataset, context: FitContext) -> FitReport:
@@ -75,8 +69,7 @@ class ItemKnn(Recommender):
         target = binary(data.interactions[data.target])
         if not target.nnz:
             raise DatasetError(f"no positive interaction in {data.target!r} to learn from")
-        self.item_ids = data.target_items.item_ids
-        nearest = vstack(
+        found = vstack(
             [
                 nearest_items(
                     binary(data.interactions[domain]),
@@ -88,37 +81,24 @@ class ItemKnn(Recommender):
             ],
             format="csr",
         )
-        self._state = {
-            "item_ids": self.item_ids,
+        self.learned = {
+            "item_ids": data.target_items.item_ids,
             "domains": names_to_array(domains),
-            "similarities": nearest.data,
-            **to_arrays("nearest", nearest),
+            "similarities": found.data,
+            **to_arrays("nearest", found),
         }
-        return FitReport(seconds=time.monotonic() - started, notes=(f"{nearest.nnz} similarities",))
+        return FitReport(seconds=time.monotonic() - started, notes=(f"{found.nnz} similarities",))
 
     @override
     def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
         """Return the summed similarities of each user's history."""
-        if not self._state:
-            raise not_fitted(self)
-        nearest = from_arrays("nearest", self._state)
-        nearest.data = self._state["similarities"]
-        own = side_by_side(users.history, names_from_array(self._state["domains"]))
-        scores: np.ndarray = (own @ nearest).toarray().astype(np.float32, copy=False)
+        learned = self.learned
+        found = from_arrays("nearest", learned)
+        found.data = learned["similarities"]
+        own = side_by_side(users.history, names_from_array(learned["domains"]))
+        scores: np.ndarray = (own @ found).toarray().astype(np.float32, copy=False)
         scores[counts(own) == 0] = np.nan
         return scores
-
-    @override
-    def state(self) -> Mapping[str, np.ndarray]:
-        """Return the similarities in the form of compressed sparse rows, and the domains."""
-        if not self._state:
-            raise not_fitted(self)
-        return self._state
-
-    @override
-    def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
-        """Take back what `state` gave."""
-        self._state, self.item_ids = dict(state), state["item_ids"]
 
 
 def nearest_items(
@@ -132,22 +112,13 @@ def nearest_items(
         settings: How many neighbours, and the shrinkage.
         same: Whether `liked` is the target: an item is no neighbour of its own.
     """
-    columns = liked.T.tocsr()
-    rows, neighbours, values = [], [], []
-    own_counts, target_counts = counts(columns), counts(target.T.tocsr())
+    parts = []
+    n_liked, n_target = counts(liked.T.tocsr()), counts(target.T.tocsr())
     for start in range(0, target.shape[1], ITEMS_AT_ONCE):
-        part = target[:, start : start + ITEMS_AT_ONCE]
-        common = (part.T @ liked).toarray()
-        norms = np.sqrt(target_counts[start : start + ITEMS_AT_ONCE, None] * own_counts[None, :])
-        similarity = common / np.maximum(norms + settings.shrinkage, 1e-9)
+        part = slice(start, start + ITEMS_AT_ONCE)
+        common = (target[:, part].T @ liked).toarray()
         if same:
-            here = np.arange(len(similarity))
-            similarity[here, start + here] = 0.0
-        similarity = np.where(similarity > 0, similarity, np.nan).astype(np.float32)
-        best, weights = top_k(similarity, settings.n_neighbours)
-        item, place = np.nonzero(best != NO_ITEM)
-        rows.append(best[item, place])
-        neighbours.append(item + start)
-        values.append(weights[item, place])
-    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(neighbours)))
-    return csr_array(entries, shape=(liked.shape[1], target.shape[1]))
+            here = np.arange(len(common))
+            common[here, start + here] = 0.0
+        parts.append(nearest(common, n_target[part], n_liked, settings))
+    return vstack(parts, format="csr").T.tocsr()

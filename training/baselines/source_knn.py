@@ -12,38 +12,32 @@ cannot be judged: NaN. A training user is no neighbour of its own.
 """
 
 import time
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import NonNegativeFloat, PositiveInt
-from scipy.sparse import csr_array
 from typing_extensions import override
 
+from training.bricks.closed_form import ClosedForm
 from training.bricks.histories import (
     from_arrays,
     names_from_array,
     names_to_array,
     side_by_side,
+    sources_of,
     to_arrays,
 )
+from training.bricks.neighbours import NeighbourConfig, nearest
 from training.config import ModelConfig
-from training.contract import FitContext, FitReport, Need, Recommender, UserBatch, not_fitted
+from training.contract import FitContext, FitReport, Need, UserBatch
 from training.dataset import Dataset, binary, counts
-from training.errors import DatasetError
-from training.recommend import NO_ITEM, top_k
 
 
-class SourceKNNConfig(ModelConfig):
+class SourceKNNConfig(NeighbourConfig):
     """Settings of the neighbourhood."""
 
-    n_neighbours: PositiveInt = 100
-    shrinkage: NonNegativeFloat = 10.0
-    """Takes weight from similarities that rest on few items."""
 
-
-class SourceKNN(Recommender):
+class SourceKNN(ClosedForm):
     """User-kNN over the source domains."""
 
     name: ClassVar[str] = "source_knn"
@@ -57,27 +51,19 @@ class SourceKNN(Recommender):
         super().__init__(config)
         assert isinstance(config, SourceKNNConfig)
         self.settings = config
-        self._sources: tuple[str, ...] = ()
-        self._state: dict[str, np.ndarray] = {}
 
     @override
     def fit(self, data: Dataset, context: FitContext) -> FitReport:
         """Keep the source and target rows of the training users who have both."""
         started = time.monotonic()
-        if not data.sources:
-            raise DatasetError(f"{self.name} needs a source domain beside target {data.target!r}")
-        self._sources = tuple(sorted(data.sources))
-        source, target = (
-            side_by_side(data.interactions, self._sources),
-            data.interactions[data.target],
-        )
-        target = binary(target)
+        sources = sorted(sources_of(data, self.name))
+        source = side_by_side(data.interactions, sources)
+        target = binary(data.interactions[data.target])
         kept = np.flatnonzero((counts(source) > 0) & (counts(target) > 0))
-        self.item_ids = data.target_items.item_ids
-        self._state = {
+        self.learned = {
             "user_ids": data.user_ids[kept],
-            "item_ids": self.item_ids,
-            "sources": names_to_array(self._sources),
+            "item_ids": data.target_items.item_ids,
+            "sources": names_to_array(sources),
             **to_arrays("source", source[kept]),
             **to_arrays("target", target[kept]),
         }
@@ -86,37 +72,14 @@ class SourceKNN(Recommender):
     @override
     def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
         """Return the similarity-weighted share of neighbours who liked each item."""
-        if not self._state:
-            raise not_fitted(self)
-        source, target = from_arrays("source", self._state), from_arrays("target", self._state)
-        own = side_by_side(users.history, self._sources)
+        learned = self.learned
+        source, target = from_arrays("source", learned), from_arrays("target", learned)
+        own = side_by_side(users.history, names_from_array(learned["sources"]))
         overlap = (own @ source.T).toarray()
-        norms = np.sqrt(counts(own)[:, None] * counts(source)[None, :])
-        similarity = overlap / np.maximum(norms + self.settings.shrinkage, 1e-9)
-        similarity[users.ids[:, None] == self._state["user_ids"][None, :]] = 0.0
-        similarity = np.where(similarity > 0, similarity, np.nan).astype(np.float32)
-        if similarity.shape[1] == 0:
-            return np.full((len(users), target.shape[1]), np.nan, dtype=np.float32)
-        neighbours, weights = top_k(similarity, self.settings.n_neighbours)
-        user, place = np.nonzero(neighbours != NO_ITEM)
-        shape = (len(users), similarity.shape[1])
-        chosen = csr_array((weights[user, place], (user, neighbours[user, place])), shape=shape)
+        overlap[users.ids[:, None] == learned["user_ids"][None, :]] = 0.0
+        chosen = nearest(overlap, counts(own), counts(source), self.settings)
         total = np.asarray(chosen.sum(axis=1))
         scores: np.ndarray = (chosen @ target).toarray() / np.where(total > 0, total, np.nan)[
             :, None
         ]
         return scores.astype(np.float32, copy=False)
-
-    @override
-    def state(self) -> Mapping[str, np.ndarray]:
-        """Return the kept rows in the form of compressed sparse rows."""
-        if not self._state:
-            raise not_fitted(self)
-        return self._state
-
-    @override
-    def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
-        """Take back what `state` gave."""
-        self._state = dict(state)
-        self._sources = names_from_array(state["sources"])
-        self.item_ids = state["item_ids"]

@@ -17,6 +17,7 @@ from torch import nn
 from typing_extensions import override
 
 from training.bricks.bpr import RankingLoss
+from training.bricks.histories import sources_of
 from training.bricks.matrix_factorisation import FactorConfig, Factors, factor_phase
 from training.config import ModelConfig
 from training.contract import FitContext, Need, UserBatch, VectorRecommender
@@ -100,10 +101,9 @@ class EmbeddingMapping(GradientModel[Spaces], VectorRecommender):
 
     @override
     def phases(self, data: Dataset, context: FitContext) -> Iterator[Phase]:
-        if not data.sources:
-            raise DatasetError(f"{self.name} needs a source domain beside target {data.target!r}")
+        sources = tuple(sorted(sources_of(data, self.name)))
         module, config = self.module, self.mapping_settings.of_factors()
-        yield factor_phase("source", module.source, data, tuple(sorted(data.sources)), config)
+        yield factor_phase("source", module.source, data, sources, config)
         yield factor_phase("target", module.target, data, (data.target,), config)
         shared = np.flatnonzero(module.source.is_trained() & module.target.is_trained())
         if not len(shared):

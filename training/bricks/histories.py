@@ -11,6 +11,7 @@ from jaxtyping import Bool
 from scipy.sparse import csr_array, hstack
 
 from training.dataset import Dataset, History, binary, counts
+from training.errors import DatasetError
 
 
 class Domains(StrEnum):
@@ -26,6 +27,21 @@ def chosen_domains(data: Dataset, domains: Domains) -> tuple[str, ...]:
     """Return the names of the domains, the target last."""
     sources = tuple(sorted(data.sources)) if domains is Domains.ALL else ()
     return (*sources, data.target)
+
+
+def sources_of(data: Dataset, model: str) -> tuple[str, ...]:
+    """Return the names of the source domains, in the data's order.
+
+    Args:
+        data: What a model is to learn from.
+        model: Its name, for the message.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    if not data.sources:
+        raise DatasetError(f"{model} needs a source domain beside target {data.target!r}")
+    return data.sources
 
 
 def side_by_side(history: History, domains: Sequence[str]) -> csr_array:
