@@ -46,6 +46,7 @@ def serve(
         BundleError: the bundle is not whole; the part is named.
     """
     try:
+        from mekb.page.site import pages
         from mekb.serve import run
     except ModuleNotFoundError as error:
         if error.name not in {"fastapi", "starlette", "uvicorn"}:
@@ -63,4 +64,4 @@ def serve(
         max_waiting=max_waiting,
         max_body_bytes=max_body_bytes,
     )
-    run.serve(Path(bundle), settings, on_ready=on_ready)
+    run.serve(Path(bundle), settings, pages=pages(), on_ready=on_ready)

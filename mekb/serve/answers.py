@@ -193,6 +193,25 @@ def entities(served: Served, beginning: str, limit: int) -> messages.Entities:
     )
 
 
+def items(served: Served, beginning: str, limit: int) -> messages.Items:
+    """Return the items whose title begins so."""
+    bundle = served.bundle
+    places, more = served.items.starting_with(beginning, limit)
+    return messages.Items(
+        bundle=bundle.digest,
+        items=[
+            messages.Item(
+                item=bundle.items[domain].names[row],
+                domain=domain,
+                title=bundle.items[domain].titles[row],
+                n_users=int(bundle.items[domain].n_users[row]),
+            )
+            for domain, row in places
+        ],
+        more=more,
+    )
+
+
 def facts(served: Served) -> messages.BundleFacts:
     """Return what is served."""
     bundle = served.bundle

@@ -17,7 +17,7 @@ from mekb.errors import EXPECTED_ERRORS, BundleError
 from mekb.reasons import encode
 from mekb.serve.batching import Batcher
 from mekb.serve.settings import ServeSettings
-from mekb.serve.title_search import TitleSearch
+from mekb.serve.title_search import ItemSearch, TitleSearch
 
 _LOGGER = logging.getLogger(__name__)
 _TRIES = 5
@@ -31,6 +31,7 @@ class Served:
     def __init__(self, bundle: Bundle, settings: ServeSettings) -> None:
         self.bundle = bundle
         self.titles = TitleSearch(bundle)
+        self.items = ItemSearch(bundle)
         self.batcher = Batcher(
             partial(encode, bundle),
             max_rows=settings.batch_rows,

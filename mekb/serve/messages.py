@@ -215,6 +215,23 @@ class Entities(_Answer):
     more: bool = Field(description="Whether there are more than were asked for.")
 
 
+class Item(_Answer):
+    """An item of the bundle, which a history may name as "DOMAIN:ITEM"."""
+
+    item: str = Field(description="Its id.")
+    domain: str
+    title: str
+    n_users: int = Field(description="Users of the training rows who liked it.")
+
+
+class Items(_Answer):
+    """Items found by their title."""
+
+    bundle: str
+    items: list[Item]
+    more: bool = Field(description="Whether there are more than were asked for.")
+
+
 class Neighbour(_Answer):
     """An entity one relation away."""
 

@@ -75,6 +75,14 @@ async def entities(request: Request, q: Beginning, limit: Limit = 10) -> Respons
     )
 
 
+@router.get("/items", response_model=messages.Items, responses=LOOKED_UP)
+async def items(request: Request, q: Beginning, limit: Limit = 10) -> Response:
+    """Find items of any domain by the beginning of their title: what may stand in a history."""
+    return await _desk(request).answer(
+        lambda served: answers.items(served, beginning=q, limit=limit)
+    )
+
+
 @router.get(
     "/entities/{entity_id}/neighbours", response_model=messages.Neighbours, responses=LOOKED_UP
 )

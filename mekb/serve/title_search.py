@@ -1,8 +1,10 @@
-"""Entities by the beginning of their title, whatever case and accents it is written in; the widely liked first."""
+"""Entities and items by the beginning of their title, whatever case and accents it has; the widely liked first."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from alias_tables.surface import folded_key
 from mekb.bundle import Bundle
@@ -10,15 +12,53 @@ from mekb.bundle import Bundle
 _LAST = "\U0010ffff"
 
 
+class Beginnings:
+    """Titles in the order of their folded keys; safe to share between threads."""
+
+    def __init__(self, titles: Sequence[str], n_users: npt.NDArray[np.int64]) -> None:
+        folded = [folded_key(title) for title in titles]
+        self._order = sorted(range(len(folded)), key=folded.__getitem__)
+        self._keys = [folded[row] for row in self._order]
+        self._n_users = n_users
+
+    def rows(self, beginning: str) -> list[int]:
+        """Return the rows of titles that begin so, by falling number of users, ties by title."""
+        key = folded_key(beginning)
+        if not key:
+            return []
+        first, last = bisect_left(self._keys, key), bisect_left(self._keys, key + _LAST)
+        rows = np.array(self._order[first:last], dtype=np.int64)
+        found: list[int] = rows[np.argsort(-self._n_users[rows], kind="stable")].tolist()
+        return found
+
+
+class ItemSearch:
+    """The items of a bundle's domains by their title."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._places = [
+            (domain, row)
+            for domain, items in bundle.items.items()
+            for row in range(len(items.names))
+        ]
+        tables = bundle.items.values()
+        self._beginnings = Beginnings(
+            [title for items in tables for title in items.titles],
+            np.concatenate([items.n_users for items in tables]),
+        )
+
+    def starting_with(self, beginning: str, limit: int) -> tuple[list[tuple[str, int]], bool]:
+        """Return (domain, row) of items whose title begins so, and whether there are more."""
+        found = self._beginnings.rows(beginning)
+        return [self._places[row] for row in found[:limit]], len(found) > limit
+
+
 class TitleSearch:
-    """The titles of a bundle's entities in the order of their folded keys; safe to share between threads."""
+    """The entities of a bundle by their title."""
 
     def __init__(self, bundle: Bundle) -> None:
         entities = bundle.profiles.entities
-        folded = [folded_key(title) for title in entities.titles]
-        self._order = sorted(range(len(folded)), key=folded.__getitem__)
-        self._keys = [folded[row] for row in self._order]
-        self._n_users = entities.n_users
+        self._beginnings = Beginnings(entities.titles, entities.n_users)
         self._bundle = bundle
 
     def starting_with(self, beginning: str, limit: int) -> tuple[list[int], bool]:
@@ -31,13 +71,9 @@ class TitleSearch:
             beginning: As a person types it.
             limit: How many.
         """
-        key = folded_key(beginning)
-        if not key:
+        if not folded_key(beginning):
             return [], False
-        first, last = bisect_left(self._keys, key), bisect_left(self._keys, key + _LAST)
-        rows = np.array(self._order[first:last], dtype=np.int64)
-        by_users = rows[np.argsort(-self._n_users[rows], kind="stable")].tolist()
-        found = list(dict.fromkeys([*self._called(beginning), *by_users]))
+        found = list(dict.fromkeys([*self._called(beginning), *self._beginnings.rows(beginning)]))
         return found[:limit], len(found) > limit
 
     def _called(self, name: str) -> list[int]:
