@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := alias_tables entity_linking mekb training
-CHECKED := $(SOURCES) tests benchmarks
+CHECKED := $(SOURCES) tests benchmarks docs/hooks
 
-.PHONY: demo test check format clean
+.PHONY: demo test check docs format clean
 
 demo: $(VENV)/installed
 	$(BIN)/mekb demo demo
@@ -18,6 +18,10 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation as a site in site/; any warning fails it.
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format $(CHECKED)
@@ -38,4 +42,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) demo build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -102,13 +102,19 @@ def write_files(folder: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def small_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a random BERT."""
+    return write_small_bert(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory, small_bert: Path) -> Project:
     """Import, build aliases, link, score, train and bundle the sample world; not to be written to."""
     from mekb import api
     from mekb.config import load_settings
 
     folder = tmp_path_factory.mktemp("project")
-    encoder = write_small_bert(tmp_path_factory.mktemp("encoder"))
+    encoder = small_bert
     newcomer = write_files(folder)
     quick = {**QUICK, "train.model.encoder": str(encoder)}
     assignments = [f"{key}={value}" for key, value in quick.items()]
