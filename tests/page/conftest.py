@@ -6,8 +6,12 @@ the folder that MEKB_SCREENSHOTS names, or to pytest's own.
 
 import os
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +117,105 @@ def shots(tmp_path: Path) -> Path:
     folder = Path(os.environ.get("MEKB_SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def stranger() -> Iterator[tuple[str, list[str]]]:
+    """Another server, with the paths it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Take down the path."""
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+BREAK_IN = """async (home) => {
+    const blocked = new Set();
+    document.addEventListener("securitypolicyviolation", (event) => blocked.add(event.effectiveDirective));
+    const script = document.createElement("script");
+    script.textContent = "window.entered = true";
+    const image = new Image();
+    image.src = `${home}/image`;
+    const button = document.createElement("button");
+    button.setAttribute("onclick", "window.entered = true");
+    const form = document.createElement("form");
+    form.action = `${home}/form`;
+    const style = document.createElement("style");
+    style.textContent = `body { background: url(${home}/style) }`;
+    document.body.append(script, image, button, form, style);
+    button.click();
+    form.submit();
+    await fetch(`${home}/fetch`).catch(() => {});
+    for (let waits = 0; waits < 60 && blocked.size < 6; waits += 1) {
+        await new Promise((done) => setTimeout(done, 50));
+    }
+    return { blocked: [...blocked].sort(), entered: window.entered ?? null };
+}"""
+"""Everything that a stranger's markup in a page would try."""
+
+
+@pytest.fixture
+def break_in(stranger: tuple[str, list[str]]) -> Any:
+    """Give a function that tries to run and to call home from inside a page, and sees that nothing comes of it."""
+    home, asked = stranger
+
+    def tried(watched: Watched) -> None:
+        found = watched.page.evaluate(BREAK_IN, home)
+        kinds = (
+            "script-src-elem",
+            "script-src-attr",
+            "img-src",
+            "form-action",
+            "style-src-elem",
+            "connect-src",
+        )
+        assert found == {"blocked": sorted(kinds), "entered": None}
+        assert asked == []
+
+    return tried
+
+
+@contextmanager
+def serving(bundle: Path, **settings: Any) -> Iterator[str]:
+    """Serve a bundle with its page on a free port, in a thread, and give the address."""
+    import uvicorn
+
+    from mekb.page.site import pages
+    from mekb.serve import ServeSettings, create_app
+
+    app = create_app(bundle, ServeSettings.model_validate(settings), pages())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def address(project: Any) -> Iterator[str]:
+    """Where the project's bundle is served, for the tests of one file."""
+    with serving(project.bundle) as at:
+        yield at
+
+
+@pytest.fixture
+def serve() -> Any:
+    """Give the way to serve a bundle with settings of one's own."""
+    return serving
 
 
 def mention(

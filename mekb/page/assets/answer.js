@@ -9,8 +9,9 @@ mekb.answer = (() => {
     const name = known
       ? make("button", { type: "button", class: "link", on: { click: () => onChoose(given.entity_id) } }, given.title)
       : make("span", {}, given.title);
-    return make("li", { class: "reason" }, name, mekb.measure(given.contribution, largest, `+${given.contribution.toFixed(2)}`),
-      given.items.length ? make("span", { class: "from" }, `from ${given.items.join(", ")}`) : null);
+    const from = given.items.length ? make("span", { class: "from" }, ` from ${given.items.join(", ")}`) : null;
+    return make("li", { class: "reason" }, make("span", {}, name, from),
+      mekb.measure(given.contribution, largest, `+${given.contribution.toFixed(2)}`));
   };
 
   const moved = (now, before) => {

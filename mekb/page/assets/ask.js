@@ -131,6 +131,8 @@ mekb.ask = (() => {
     return answer ? new Map(answer.recommendations.map((one) => [one.item, one.rank])) : null;
   };
 
+  const relationsOf = async (id) => (await tried(() => service.relationsOf(id))) ?? [];
+
   const refresh = async ({ before = null, chosen = null, done = "" } = {}) => {
     state.turn += 1;
     const { turn } = state;
@@ -141,7 +143,8 @@ mekb.ask = (() => {
     byId("view").removeAttribute("aria-busy");
     if (!content) return;
     byId("add-form").hidden = false;
-    mekb.page.show(content, { before, chosen, editing: { onRemove: remove, relationsOf: (id) => tried(() => service.relationsOf(id)).then((found) => found ?? []) } });
+    const editing = { onRemove: remove, relationsOf: service.hasRelations() ? relationsOf : null };
+    mekb.page.show(content, { before, chosen, editing });
     showRemoved();
     say(done);
   };
@@ -168,7 +171,10 @@ mekb.ask = (() => {
 
   const add = (entity) => {
     beginEditing();
-    if (state.weights.has(entity.entity_id)) return void mekb.page.choose(entity.entity_id);
+    if (state.weights.has(entity.entity_id)) {
+      mekb.page.choose(entity.entity_id);
+      return void say(`${entity.title} is among them already.`);
+    }
     const total = [...state.weights.values()].reduce((sum, weight) => sum + weight, 0);
     state.weights.set(entity.entity_id, NEW_WEIGHT * (total || 1));
     state.removed.delete(entity.entity_id);

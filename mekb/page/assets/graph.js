@@ -18,7 +18,9 @@ mekb.graph = (() => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const nodeId = (id) => `i${id}`;
 
-  const itemsOf = (interest) => new Set(interest.passages.map((passage) => passage.item));
+  /** The items an interest is from; a person's own words join nothing, for all are in them. */
+  const itemsOf = (content, interest) =>
+    new Set(interest.passages.map((passage) => passage.item).filter((place) => content.items[place].id !== ""));
 
   /** The share of items that two interests have in common: the Jaccard index. */
   const likeness = (one, other) => {
@@ -27,8 +29,8 @@ mekb.graph = (() => {
   };
 
   /** The strongest likenesses among the interests: at most two an interest begins with. */
-  const links = (interests) => {
-    const items = interests.map(itemsOf);
+  const links = (content, interests) => {
+    const items = interests.map((interest) => itemsOf(content, interest));
     const found = new Map();
     interests.forEach((interest, row) => {
       interests
@@ -60,8 +62,8 @@ mekb.graph = (() => {
   });
 
   /** Interests in an order in which neighbours have items in common: each after the one it is most like. */
-  const chain = (interests) => {
-    const rest = interests.map((interest) => ({ interest, items: itemsOf(interest) }));
+  const chain = (content, interests) => {
+    const rest = interests.map((interest) => ({ interest, items: itemsOf(content, interest) }));
     const ordered = rest.splice(0, 1);
     while (rest.length) {
       const alike = rest.map(({ items }) => likeness(items, ordered.at(-1).items));
@@ -71,10 +73,10 @@ mekb.graph = (() => {
   };
 
   /** Where interests stand: the heaviest in the inner of up to three rings, like beside like; nothing is random. */
-  const placesOf = (interests, { width, height }) => {
+  const placesOf = (content, interests, { width, height }) => {
     const nRings = interests.length <= 6 ? 1 : interests.length <= 14 ? 2 : 3;
     const shares = (nRings * (nRings + 1)) / 2;
-    const order = new Map(chain(interests).map((interest, place) => [interest.id, place]));
+    const order = new Map(chain(content, interests).map((interest, place) => [interest.id, place]));
     const places = new Map();
     let first = 0;
     for (let ring = 1; ring <= nRings; ring += 1) {
@@ -130,7 +132,7 @@ mekb.graph = (() => {
     const room = roomOf(size);
     const shown = content.interests.slice(0, room.n);
     const heaviest = Math.max(...shown.map((interest) => interest.weight));
-    const places = placesOf(shown, size);
+    const places = placesOf(content, shown, size);
     const nodes = shown.map((interest) => {
       const share = Math.sqrt(interest.weight / heaviest);
       return {
@@ -147,7 +149,7 @@ mekb.graph = (() => {
       data: { id: `s${data.id}`, source: MIDDLE, target: data.id, main: data.main, share: data.share },
       classes: "spoke",
     }));
-    const common = links(shown).map(({ row, column, alike }) => ({
+    const common = links(content, shown).map(({ row, column, alike }) => ({
       data: { id: `c${row}-${column}`, source: nodeId(shown[row].id), target: nodeId(shown[column].id), alike },
       classes: "common",
     }));

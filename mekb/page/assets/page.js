@@ -6,7 +6,8 @@ mekb.page = (() => {
   const page = { content: null, chosen: null, graph: null, editing: null };
 
   const legend = (content) => {
-    const rows = content.domains.map((domain) => make("li", {}, mekb.dot(content.domains, domain), domain));
+    const known = new Set(content.items.map((item) => item.domain));
+    const rows = content.domains.filter((domain) => known.has(domain)).map((domain) => make("li", {}, mekb.dot(content.domains, domain), domain));
     if (content.interests.some((interest) => interest.kind !== "wikidata")) {
       rows.push(make("li", {}, make("span", { class: "dot ring", "aria-hidden": "true" }), "named by the data set"));
     }

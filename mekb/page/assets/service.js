@@ -96,7 +96,6 @@ mekb.service = (() => {
   };
 
   const relationsOf = async (id) => {
-    if (!facts.has_relations) return [];
     const found = await ask(query(`entities/${id}/neighbours`, { limit: RELATIONS_EACH }));
     return found.neighbours.map((one) => ({
       interest: id, predicate: one.predicate, other: one.entity_id, label: one.title, is_object: one.is_object,
@@ -110,6 +109,7 @@ mekb.service = (() => {
 
   return {
     Problem, start, person, relationsOf,
+    hasRelations: () => facts.has_relations,
     withToken: (given) => { token = given; },
     entities: async (q, limit = 8) => (await ask(query("entities", { q, limit }))).entities,
     items: async (q, limit = 8) => (await ask(query("items", { q, limit }))).items,
