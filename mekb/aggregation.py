@@ -238,8 +238,12 @@ def count_entities(store: Store, side: Side, parts: Sequence[tuple[int, int]]) -
 
 
 def hold_entities(store: Store, side: Side, parts: Sequence[tuple[int, int]]) -> None:
-    """Count k of every user and entity of `histories` into the temporary table `held`."""
-    for number, users in enumerate(parts):
+    """Count k of every user and entity of `histories` into the temporary table `held`.
+
+    The last part comes first: scoring begins with the part that came last, which is still in memory where not
+    all of them fit.
+    """
+    for number, users in enumerate(reversed(parts)):
         store.gather("held", HELD_SQL, side.counting(users), first=number == 0)
 
 
