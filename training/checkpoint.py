@@ -134,6 +134,8 @@ def load(folder: Path) -> tuple[Recommender, dict[str, Any]]:
         )
     _check_files(folder, manifest["files"], manifest["assets"])
     settings = _read_json(folder / CONFIG, CONFIG_KEYS)
+    if not isinstance(settings["config"], dict) or not isinstance(settings["model"], str):
+        raise CheckpointError(f"{folder / CONFIG} must name a model and hold its settings by name")
     try:
         model = create(settings["model"], settings["config"])
         arrays = _read_arrays(folder, model.array_files)

@@ -18,7 +18,13 @@ from mekb.cli import (
     project,
     serving,
 )
-from mekb.cli.leaving import exit_code, flush, noted_signals, printable_streams
+from mekb.cli.leaving import (
+    check_arguments,
+    exit_code,
+    flush,
+    noted_signals,
+    printable_streams,
+)
 
 app = typer.Typer(
     name="mekb",
@@ -70,6 +76,7 @@ def main() -> None:
     printable_streams()
     with noted_signals() as signals:
         try:
+            check_arguments(sys.argv[1:])
             app()
         except BaseException as error:  # noqa: BLE001  (what is not to be shown as a line is raised again)
             code = exit_code(error, signals, debug="--debug" in sys.argv[1:])

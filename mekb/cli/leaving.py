@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from mekb.errors import EXPECTED_ERRORS, ConfigError
@@ -25,6 +25,8 @@ from training.errors import ConfigError as ModelConfigError
 
 _STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
 _INTERRUPTED = 128 + signal.SIGINT
+_NO_MEMORY = "OutOfMemoryError"
+"""What torch calls it for a GPU, on whatever step; torch is not imported for that."""
 
 
 @contextlib.contextmanager
@@ -55,6 +57,18 @@ def printable_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse what is no text in the encoding of this terminal: no table and no file could hold it.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    for argument in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+            shown = argument.encode("ascii", "backslashreplace").decode()
+            raise ConfigError(f"'{shown}' is no text in {sys.getfilesystemencoding()}; write UTF-8")
+
+
 def exit_code(error: BaseException, signals: list[int], *, debug: bool) -> int:
     """Say in one line what ended a command, and return its exit code.
 
@@ -76,16 +90,25 @@ def exit_code(error: BaseException, signals: list[int], *, debug: bool) -> int:
         return _INTERRUPTED
     if debug:
         raise error
+    line = _line_of(error)
+    if line is None:
+        raise error
+    _say(line)
+    return 2 if isinstance(error, ConfigError | ModelConfigError) else 1
+
+
+def _line_of(error: BaseException) -> str | None:
+    """Return what to say of an error; "" is nothing, None that it is a bug of ours."""
     if isinstance(error, EXPECTED_ERRORS):
-        _say(" ".join(str(error).split()))
-        return 2 if isinstance(error, ConfigError | ModelConfigError) else 1
+        return " ".join(str(error).split())
+    if isinstance(error, MemoryError) or type(error).__name__ == _NO_MEMORY:
+        return "memory ran out: set train.model.batch_size or store.memory_limit lower"
     if isinstance(error, BrokenPipeError):
-        return 1
+        return ""
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        _say(f"{where}{error.strerror or error}")
-        return 1
-    raise error
+        return f"{where}{error.strerror or error}"
+    return None
 
 
 def flush(code: int) -> int:
@@ -104,4 +127,4 @@ def flush(code: int) -> int:
 
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"mekb: {text}\n")
+        sys.stderr.write(f"mekb: {text}\n" if text else "")
