@@ -33,7 +33,8 @@ class Desk:
         self.host = host
         self._seconds = settings.timeout_seconds
         self._places = settings.threads + settings.max_waiting
-        self._n_taken = 0
+        self.n_taken = 0
+        """Places that are taken now."""
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="mekb-answer")
 
@@ -45,9 +46,9 @@ class Desk:
             TimeoutError: it took too long.
         """
         with self._lock:
-            if self._n_taken >= self._places:
+            if self.n_taken >= self._places:
                 raise too_busy()
-            self._n_taken += 1
+            self.n_taken += 1
         served = self.host.enter()
         working = self._threads.submit(_answered, served, work)
         working.add_done_callback(lambda _: self._leave(served))
@@ -63,7 +64,7 @@ class Desk:
     def _leave(self, served: Served) -> None:
         self.host.leave(served)
         with self._lock:
-            self._n_taken -= 1
+            self.n_taken -= 1
 
 
 def _answered(served: Served, work: Callable[[Served], BaseModel]) -> bytes:
