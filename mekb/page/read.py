@@ -15,30 +15,31 @@ where user_id = $user_id and positive
 """
 
 RELATIONS_SQL = """
-with named as (
+with asked as (select unnest($ids) as interest),
+named as (
     select entity_id, coalesce(nullif(label, ''), title) as label from entities
     union all
     select entity_id, coalesce(nullif(label, ''), title) from custom_entities
 ),
 both_ways as (
     select subject as interest, predicate, object as other, false as is_object
-    from relations where list_contains($ids, subject)
+    from relations semi join asked on subject = asked.interest
     union all
-    select object, predicate, subject, true from relations where list_contains($ids, object)
+    select object, predicate, subject, true from relations semi join asked on object = asked.interest
 ),
 own as (
     select both_ways.*, label from both_ways join named on other = named.entity_id where interest <> other
 ),
-degrees as (
-    select predicate, object, count(*) as degree from relations
-    where exists (select 1 from own where own.predicate = relations.predicate
-        and relations.object = if(is_object, interest, other))
-    group by predicate, object
+counted as (
+    select own.*, (
+        select count(*) from relations
+        where relations.predicate = own.predicate and relations.object = if(is_object, interest, other)
+    ) as degree
+    from own
 )
-select interest, predicate, other, label, is_object
-from own join degrees on own.predicate = degrees.predicate and degrees.object = if(is_object, interest, other)
-qualify row_number() over (partition by interest order by degree, own.predicate, is_object, other) <= $most
-order by interest, degree, own.predicate, is_object, other
+select * exclude (degree) from counted
+qualify row_number() over (partition by interest order by degree, predicate, is_object, other) <= $most
+order by interest, degree, predicate, is_object, other
 """
 """Of each entity the statements that fewest others share: "based on" before "instance of: film"."""
 
@@ -60,7 +61,7 @@ def read_relations(
 
     There are none where the store has none.
     """
-    if not store.has("relations"):
+    if not entity_ids or not store.has("relations"):
         return ()
     rows = store.query(RELATIONS_SQL, {"ids": list(entity_ids), "most": most}).to_pylist()
     return tuple(ShownRelation(**row) for row in rows)

@@ -158,7 +158,7 @@ def test_the_command_writes_what_the_verb_writes(mekb, project, own_project, tmp
     assert ran.code == 0, ran.err
     assert "open it in a browser" in ran.err
     assert by_command.read_bytes() == by_verb.read_bytes()
-    assert mekb(*words).code == 2
+    assert mekb(*words).code == 1
     assert mekb(*words, "--force").code == 0
     assert by_command.read_bytes() != by_verb.read_bytes()  # no bundle, no recommendations
     alone = mekb("profiles", "show", project.store, project.newcomer, "--bundle", project.bundle)

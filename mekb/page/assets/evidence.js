@@ -15,7 +15,7 @@ mekb.evidence = (() => {
     const liked = content.items[place];
     return make("article", { class: "evidence-item" },
       make("p", {}, mekb.dot(content.domains, liked.domain), liked.title || liked.id,
-        make("span", { class: "quiet small" }, liked.domain)),
+        liked.id === "" ? null : make("span", { class: "quiet small" }, liked.domain)),
       passages.map(passage));
   };
 

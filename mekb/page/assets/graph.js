@@ -10,6 +10,7 @@ mekb.graph = (() => {
   const MIDDLE = "person";
   const REACH = 140;
   const INNER = 0.3;
+  const LONE_RING = 0.74;
   const LABEL_WIDTH = 112;
   const LABEL_HEIGHT = 19;
   const LETTER = 6.8;
@@ -82,7 +83,7 @@ mekb.graph = (() => {
     for (let ring = 1; ring <= nRings; ring += 1) {
       const last = ring === nRings ? interests.length : first + Math.round((interests.length * ring) / shares);
       const members = interests.slice(first, last).sort((a, b) => order.get(a.id) - order.get(b.id));
-      const reach = (ring + INNER * (nRings > 1)) / (nRings + INNER * (nRings > 1));
+      const reach = nRings === 1 ? LONE_RING : (ring + INNER) / (nRings + INNER);
       members.forEach((interest, place) => {
         const angle = (2 * Math.PI * (place + 0.5 * (ring % 2))) / members.length - 0.55 * Math.PI;
         places.set(interest.id, { x: reach * (width / 2 - 62) * Math.cos(angle), y: reach * (height / 2 - 42) * Math.sin(angle) });
