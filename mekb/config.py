@@ -9,6 +9,7 @@
 A value may be overridden by a dotted assignment (`scoring.k_star=3`), as the command line's --set does.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,13 @@ class TrainConfig(BaseModel):
 
 
 EXACT = "exact"
+
+_TOLD = 10
+"""Problems of a settings file that are named; of a file that is something else there may be thousands."""
+_LONGEST_KEY = 50
+_ENDLESS_KEY = re.compile(
+    rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')\s*+\.\s*+){{{_LONGEST_KEY}}}"""
+)
 
 
 class BundleConfig(BaseModel):
@@ -104,10 +112,10 @@ def load_settings(file: str | Path | None = None, assignments: Sequence[str] = (
     values: dict[str, Any] = {}
     if file is not None:
         try:
-            values = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+            values = _parsed(Path(file).read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # no TOML or UTF-8; huge integers, deep lists
             raise ConfigError(f"{file}: is not TOML: {error}") from error
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
@@ -135,14 +143,30 @@ def _assign(values: dict[str, Any], path: Sequence[str], value: object, assignme
 def toml_value(text: str) -> object:
     """Return what a text means in TOML, or the text itself."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return _parsed(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
         return text
 
 
+def _parsed(text: str) -> dict[str, Any]:
+    """Return what a text says in TOML.
+
+    Raises:
+        ValueError: it is no TOML, or names a key of more parts than any setting has: tomllib takes memory by the
+            square of their number, a gigabyte for a file of 40 KB.
+        RecursionError: its lists are nested too deeply.
+    """
+    if _ENDLESS_KEY.search(text):
+        raise ValueError(f"a key of more than {_LONGEST_KEY} parts")
+    return tomllib.loads(text)
+
+
 def _problems(error: ValidationError) -> str:
-    """Return every problem of a validation in one line."""
-    return "; ".join(_problem(problem) for problem in error.errors())
+    """Return the first problems of a validation in one line, and how many more there are."""
+    problems = error.errors()
+    told = [_problem(problem) for problem in problems[:_TOLD]]
+    more = len(problems) - len(told)
+    return "; ".join([*told, f"and {more} more"] if more else told)
 
 
 def _problem(problem: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
         raise OutputError(f"{path}: exists; add --force to replace it")
     aside = _aside(path, path.suffix)
     try:
-        _remove_left_behind(path)
+        remove_left_behind(path)
         aside.touch(exist_ok=False)
         yield aside
         aside.replace(path)
@@ -91,7 +91,7 @@ def check_folder(folder: Path, *, marks: Sequence[str], force: bool) -> None:
 
     What a killed process left beside it is cleared away first, and what it had no time to put back is put back.
     """
-    _remove_left_behind(folder.resolve())
+    remove_left_behind(folder.resolve())
     if folder.resolve() == Path.cwd():
         raise OutputError(f"{folder}: is the folder you are in; name one below it")
     if folder.is_dir() and not any(folder.iterdir()):
@@ -121,7 +121,7 @@ def _place(path: Path) -> str:
     return f"{zlib.crc32(os.fsencode(f'{platform.node()}/{path.name}')):08x}"
 
 
-def _remove_left_behind(path: Path) -> None:
+def remove_left_behind(path: Path) -> None:
     """Remove what processes of this machine that are no more left beside `path` when they were killed."""
     left = re.compile(
         rf"\.{re.escape(path.name[:40])}-{_place(path)}-(\d+)-[0-9a-f]{{8}}(-new|-old|\..*)?"
@@ -135,7 +135,8 @@ def _remove_left_behind(path: Path) -> None:
         elif entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
         else:
-            entry.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # closed to us, or gone meanwhile
+                entry.unlink()
 
 
 def _is_running(process: int) -> bool:

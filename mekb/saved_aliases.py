@@ -15,7 +15,7 @@ from alias_tables.errors import AliasTableError
 from alias_tables.lookup import AliasIndex
 from alias_tables.mapped import MANIFEST
 from mekb.errors import OutputError
-from mekb.output import folder_written_whole
+from mekb.output import folder_written_whole, remove_left_behind
 from mekb.store import Store
 
 TABLES = ("entities", "aliases")
@@ -57,6 +57,7 @@ def saved_index(store: Store) -> AliasIndex:
     folder, stamp = aliases_folder(store.path), tables_stamp(store)
     index = _opened(folder, stamp)
     if index is not None:
+        remove_left_behind(folder)
         return index
     index = AliasIndex.from_tables(*(store.read(table) for table in TABLES))
     try:

@@ -1,5 +1,7 @@
 """Settings: one file, overrides on top, nothing unknown accepted."""
 
+import tracemalloc
+
 import pytest
 
 from mekb.config import Settings, load_settings
@@ -45,3 +47,28 @@ def test_a_wrong_assignment_is_refused(assignment, tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"absent\.toml"):
         load_settings(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("value", ["9" * 5_000, "[" * 5_000])
+def test_numbers_and_lists_without_end_are_no_toml(tmp_path, value):
+    (tmp_path / "huge.toml").write_text(f"[scoring]\nk_star = {value}\n")
+    with pytest.raises(ConfigError, match=r"huge\.toml: is not TOML"):
+        load_settings(tmp_path / "huge.toml")
+    assert load_settings(assignments=[f"source.user={value}"]).source.user == value
+
+
+@pytest.mark.parametrize("part", ["a", '"a b"', "'a.b'"])
+def test_a_key_without_end_takes_no_memory(tmp_path, part):
+    (tmp_path / "deep.toml").write_text(".".join([part] * 10_000) + " = 1\n")
+    tracemalloc.start()
+    with pytest.raises(ConfigError, match="a key of more than 50 parts"):
+        load_settings(tmp_path / "deep.toml")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 << 20
+
+
+def test_of_many_problems_the_first_are_told(tmp_path):
+    (tmp_path / "other.toml").write_text("".join(f"[section{n}]\n" for n in range(500)))
+    with pytest.raises(ConfigError, match=r"no setting 'section9'.*; and 490 more$"):
+        load_settings(tmp_path / "other.toml")
