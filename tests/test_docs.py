@@ -1,7 +1,7 @@
 """Documentation that cannot rot: its commands parse, its links lead somewhere, its names are there.
 
 What is read: README.md, CHANGELOG.md and every Markdown file below docs/. Commands stand in ```console blocks on lines that
-begin with "$ mekb"; a backslash at the end of a line joins the next.
+begin with "$ mekb"; a backslash at the end of a line joins the next. That they do what is shown is tests/docs/test_pages_run.py's.
 """
 
 import ast
@@ -208,7 +208,12 @@ def test_an_internal_link_leads_somewhere(path, link):
         assert anchor in anchors(target), f"{path.name} links to {link}; no heading gives #{anchor}"
 
 
-PYTHON = [(path, block) for path in PAGES for block in blocks(read(path), "python")]
+PYTHON = [
+    (path, block)
+    for path in PAGES
+    for language in ("python", "pycon")
+    for block in blocks(read(path), language)
+]
 
 
 @pytest.mark.parametrize(
