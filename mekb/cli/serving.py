@@ -39,7 +39,7 @@ def serve(
         int | None, typer.Option("--max-body", help="Bytes a question may have; 1,000,000.")
     ] = None,
 ) -> None:
-    """Answer over HTTP: recommend, profile, explain and link. Ctrl-C ends it, SIGHUP takes a new bundle.
+    """Answer over HTTP: recommend, profile, explain and link, and a page. Ctrl-C ends it, SIGHUP takes a new bundle.
 
     Example: mekb serve bundle --port 8765
     """
@@ -56,5 +56,7 @@ def serve(
         threads=threads,
         max_waiting=max_waiting,
         max_body_bytes=max_body,
-        on_ready=lambda address: note(f"{bundle}: served at {address}"),
+        on_ready=lambda address: note(
+            f"{bundle}: served at {address} (a page to look at: {address}/page/)"
+        ),
     )

@@ -1,10 +1,11 @@
 """The server as an ASGI application: `create_app(bundle, settings)`."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
 from starlette.types import ASGIApp
 
 from mekb.serve.desk import Desk
@@ -31,6 +32,7 @@ def create_app(
         bundle: Its folder; it is opened now, and may be replaced later.
         settings: Limits, and the token.
         pages: Path -> application that shows it, such as static files; they hold no data, so they need no token.
+            "/" leads to the first.
 
     Returns:
         An application whose `state` has `host` (the bundle served), `desk` (who works) and `reloader`.
@@ -57,8 +59,15 @@ def create_app(
     app.include_router(router)
     for path, page in (pages or {}).items():
         app.mount(path, page)
+    if pages:
+        app.add_api_route("/", _leading_to(next(iter(pages))), include_in_schema=False)
     app.add_middleware(Guard, settings=chosen, open_prefixes=tuple(pages or ()))
     return app
+
+
+def _leading_to(path: str) -> Callable[[], RedirectResponse]:
+    """Return the route of whoever opens the address itself: to the first page, wherever a proxy puts it."""
+    return lambda: RedirectResponse(f"{path.strip('/')}/")
 
 
 @asynccontextmanager

@@ -22,8 +22,8 @@ from mekb.serve.settings import ServeSettings
 
 _LOGGER = logging.getLogger(__name__)
 _ACCESS = logging.getLogger("mekb.serve.access")
-OPEN_PATHS = ("/health", "/ready")
-"""What is answered without a token: whether the server is there."""
+OPEN_PATHS = ("/", "/health", "/ready")
+"""What is answered without a token: where the page is, and whether the server is there."""
 JSON_TYPE = "application/json"
 SAFE_HEADERS = {
     "cache-control": "no-store",

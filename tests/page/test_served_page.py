@@ -330,6 +330,10 @@ def test_every_file_comes_with_the_policy_and_nothing_else_can_run(open_page, ad
     break_in(open_page())
 
 
+def test_the_address_itself_leads_to_the_page(address, look):
+    assert look(f"{address}/", wait_for="#ask:not([hidden])").page.url == f"{address}/page/"
+
+
 def test_a_server_that_asks_for_a_token_gets_it_from_the_page(project, serve, look):
     token = "a token that is long enough"  # noqa: S105  made for this test
     with serve(project.bundle, token=token) as address:
@@ -343,6 +347,7 @@ def test_a_server_that_asks_for_a_token_gets_it_from_the_page(project, serve, lo
         ask_by_text(watched)
         assert shown_items(watched)
         assert httpx.get(f"{address}/items", params={"q": "a"}).status_code == 401
+        assert httpx.get(f"{address}/").status_code == 307
         assert (
             watched.page.evaluate("document.cookie + localStorage.length + sessionStorage.length")
             == "00"
