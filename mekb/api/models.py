@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mekb.api.stores import OnProgress, StoreLike, no_progress, opened
 from mekb.config import Settings
+from mekb.errors import EXPECTED_ERRORS, BundleError
 
 if TYPE_CHECKING:
     from mekb.bundle import Bundle
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from mekb.comparison_tables import Compared
     from mekb.models import TrainedModel
     from mekb.trained import Comparison
+
+_LONGEST_REASON = 200
 
 
 def train(
@@ -201,7 +204,16 @@ def open_bundle(folder: str | Path) -> "Bundle":
 
     Raises:
         BundleError: a part is missing, added, altered or of another version.
+        CheckpointError: so it is with its model.
     """
     from mekb.bundle import Bundle
 
-    return Bundle(Path(folder))
+    try:
+        return Bundle(Path(folder))
+    except EXPECTED_ERRORS:
+        raise
+    except Exception as error:  # every hash is right, and yet a part is no such part: it was forged
+        line = " ".join(str(error).split())[:_LONGEST_REASON]
+        raise BundleError(
+            f"{folder}: a part of it cannot be read ({line}); make the bundle again with 'mekb bundle'"
+        ) from error
