@@ -242,13 +242,13 @@ def test_fault_58_a_device_that_is_not_there_is_named(train, own_project):
 def test_fault_58_memory_that_runs_out_proposes_a_batch_size(train, monkeypatch, place):
     import torch
 
-    from training.embedme import model, task
+    from training.embedme import dual_encoder, model
 
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     if place == "step":
-        monkeypatch.setattr(task, "pack", full)
+        monkeypatch.setattr(dual_encoder.DualEncoder, "forward", full)
         said = r"GPU memory ran out in epoch 1, step 1 of \d+: set batch_size to 32"
     else:
         monkeypatch.setattr(model.EmbedMe, "_encode", full)

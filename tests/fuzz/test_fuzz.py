@@ -1,0 +1,79 @@
+"""Readers given what nobody meant to give them: an answer or one line of ours, in little time and memory.
+
+A small fixed sample; `python benchmarks/fuzz.py --examples 2000` draws many.
+"""
+
+import sys
+import time
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+from targets import TARGETS, folder_targets, hostile, inputs, read_or_refused
+
+SAMPLE = settings(
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)
+FOLDER_TARGETS = 12
+CPU_SECONDS = 20
+PEAK_BYTES = 96 << 20
+NOISE = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:rdflib", "ignore::UserWarning:rdflib"
+)
+
+
+def sample(target):
+    """Give the fixed sample to a target; return how its inputs ended."""
+    ends: Counter[str] = Counter()
+
+    @SAMPLE
+    @given(inputs(target))
+    def run(data):
+        ends[read_or_refused(target, data)] += 1
+
+    run()
+    return ends
+
+
+@NOISE
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_a_reader_reads_what_is_whole_and_bears_the_rest(target):
+    for data in target.whole:
+        assert read_or_refused(target, data) == "read"
+    assert sample(target).total() >= 20
+
+
+@pytest.mark.parametrize("number", range(FOLDER_TARGETS))
+def test_a_folder_is_read_or_its_part_is_named(project, number):
+    every = folder_targets(
+        project.bundle, project.model, project.store.with_name("my.duckdb.aliases")
+    )
+    assert len(every) == FOLDER_TARGETS
+    target = every[number]
+    assert read_or_refused(target, target.whole[0]) == "read"
+    ends = sample(target)
+    if "forged" not in target.name and "mapped" not in target.name:
+        assert ends["read"] <= 2  # the same bytes as before, by chance
+
+
+@NOISE
+@pytest.mark.parametrize("name", hostile())
+def test_what_is_made_to_cost_costs_little(name):
+    of, data = hostile()[name]
+    target = next(one for one in TARGETS if one.name == of)
+    begun = time.process_time()
+    tracemalloc.start()
+    read_or_refused(target, data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert time.process_time() - begun < CPU_SECONDS
+    assert peak < PEAK_BYTES
