@@ -122,9 +122,12 @@ def _place(path: Path) -> str:
 
 
 def remove_left_behind(path: Path) -> None:
-    """Remove what processes of this machine that are no more left beside `path` when they were killed."""
+    """Remove what processes of this machine that are no more left beside `path` when they were killed.
+
+    What is written aside may itself be written aside first (`training.checkpoint.save`): it has one dot more.
+    """
     left = re.compile(
-        rf"\.{re.escape(path.name[:40])}-{_place(path)}-(\d+)-[0-9a-f]{{8}}(-new|-old|\..*)?"
+        rf"\.{{1,2}}{re.escape(path.name[:40])}-{_place(path)}-(\d+)-[0-9a-f]{{8}}(-new|-old)?(\..*)?"
     )
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
         found = left.fullmatch(entry.name)

@@ -64,6 +64,8 @@ def test_what_the_killed_left_is_removed_and_what_the_living_write_is_not(tmp_pa
     path, folder = tmp_path / "file.json", tmp_path / "made"
     dead(path, ".json").write_text("{")
     marked(dead(folder, "-new"), "half")
+    twice = dead(folder, "-new")
+    marked(twice.with_name(f".{twice.name}.x7_q"), "written aside twice")
     living = output._aside(folder, "-new")
     living.mkdir()
     other = dead(tmp_path / "made2", "-new")
