@@ -9,7 +9,10 @@ mekb.answer = (() => {
     const name = known
       ? make("button", { type: "button", class: "link", on: { click: () => onChoose(given.entity_id) } }, given.title)
       : make("span", {}, given.title);
-    const from = given.items.length ? make("span", { class: "from" }, ` from ${given.items.join(", ")}`) : null;
+    const [first, ...others] = given.items;
+    const from = first
+      ? make("span", { class: "from", title: given.items.join(", ") }, ` from ${first}${others.length ? " and others" : ""}`)
+      : null;
     return make("li", { class: "reason" }, make("span", {}, name, from),
       mekb.measure(given.contribution, largest, `+${given.contribution.toFixed(2)}`));
   };
