@@ -191,7 +191,7 @@ def test_ratings_of_newcomers_are_predicted_better_than_by_their_mean(world, nam
     found = evaluate_ratings(model, data, test, pairs)
     assert found.n_covered == len(pairs.actual)
     spread = float(np.std(pairs.actual))
-    share, auc = {"diagae": (0.85, 0.85), "ddtcdr": (0.97, 0.65)}[name]
+    share, auc = {"diagae": (0.85, 0.85), "ddtcdr": (0.75, 0.9)}[name]
     assert found.summary()["rmse"] < share * spread
     assert found.summary()["auc"] > auc
     assert "minus_rmse" in model.phase_reports[list(model.phase_reports)[-1]].validation[0]

@@ -5,8 +5,8 @@
     r'_B = (1 - alpha) RS_B(W_uB, W_iB) + alpha RS_A(X^T W_uB, W_iB)                    (eq. 3; eq. 7 for more domains)
     loss = MSE_A + MSE_B over pairs of both domains in each step                        (Algorithm 1)
 
-Li and Tuzhilin, WSDM 2020. Features are the paper's private surveys and catalogues; here a user's are what they met in
-all domains side by side (or their MeKB, `user_features`), an item's the words of its title and who met it. So a
+Li and Tuzhilin, WSDM 2020. Features are the paper's private surveys and catalogues; here a user's are what they liked
+and did not in all domains side by side (or their MeKB, `user_features`), an item's its title's words and its users. So a
 newcomer of the target has an embedding there, made of the source history. Open in the paper, and decided: tanh codes;
 recommenders 16-64-8-1 with ReLU and dropout .1, no sigmoid (the public code's); embeddings stay fixed in stage 2;
 AdamW .01; an epoch is one of the larger domain; ratings are scaled to 0..1; clicks get sampled negatives.
@@ -16,7 +16,8 @@ the maps then never move), its two bridges are no transposes of each other and h
 it is asked, the split follows the rows of a file, and its precision has a threshold instead of a K
 (`rating_metrics.threshold_precision`).
 
-Each epoch's mean loss of each domain (figures 2-4) stands in `phase_reports["dual"].validation`, as "loss/<domain>".
+Each epoch's mean loss of each domain (figures 2-4) stands in `phase_reports["dual"].validation`, as "loss/<domain>",
+and that of the validation users' target pairs as "held_out_loss/<target>"; `benchmarks/convergence.py` draws them.
 Whoever has a history can be judged; a user without one is NaN.
 """
 
@@ -44,6 +45,7 @@ from training.bricks.feedback import (
     Feedback,
     LabelledDomain,
     RatingScale,
+    held_out_loss,
     rating_scale,
     rating_validation,
 )
@@ -128,7 +130,8 @@ class Ddtcdr(GradientModel[DualTransfer]):
             losses = losses_by_domain(stage, epoch(np.random.default_rng(context.seed)), domains)
             if data.valid is None:
                 return {"minus_loss": -sum(losses.values()), **losses}
-            return {**self._judged(data), **losses}
+            unseen = held_out_loss(self, data, settings.feedback, settings.n_negatives)
+            return {**self._judged(data), **losses, **unseen}
 
         yield Phase("dual", stage, epoch, settings, validate)
 

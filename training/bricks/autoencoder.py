@@ -10,6 +10,11 @@ norm itself has no gradient at 0), and to it is added
     hvae    KL(vMF(mu, kappa) || uniform)                         z on the unit sphere: Davidson et al. 2018
 
 times `prior_weight`, which no paper fixes here. What is kept of an input is the mean of its z.
+
+Feature vectors have length 1 and may have thousands of columns. With torch's own first weights they decode to vectors
+several times as long, and thirty epochs of a few steps only unlearn that. The start is small instead: what rows have in
+common then grows before what tells each from all others. An embedding is the code from the mean of all, by one scale for all
+dimensions: a rotation may take one domain's users to another's (DDTCDR, section 3.2), it cannot shift or stretch them.
 """
 
 from enum import StrEnum
@@ -21,6 +26,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits, normalize, sof
 from typing_extensions import override
 
 from training.bricks.hypersphere import kl_to_uniform, sample_around
+
+INIT_SCALE = 0.1
+"""Standard deviation of the first weights. Chosen on worlds of rated groups: 1 and .3 left more of each row's own noise
+in its code (RMSE of newcomers' ratings .70 and .69 of their spread, .58 with .1)."""
 
 
 class AutoencoderKind(StrEnum):
@@ -36,6 +45,9 @@ class AutoencoderKind(StrEnum):
 class Autoencoder(nn.Module):
     """An encoder and a decoder; the forward is the loss of a batch of feature vectors."""
 
+    centre: Tensor
+    scale: Tensor
+
     def __init__(
         self, n_features: int, dim: int, kind: AutoencoderKind, prior_weight: float
     ) -> None:
@@ -47,6 +59,15 @@ class Autoencoder(nn.Module):
             self.spread = nn.Linear(n_features, dim if kind is AutoencoderKind.VAE else 1)
         if kind is AutoencoderKind.AAE:
             self.discriminator = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, 1))
+        self.register_buffer("centre", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(()))
+        self._start()
+
+    @torch.no_grad()
+    def _start(self) -> None:
+        for layer in (self.encoder, self.decoder):
+            layer.weight.normal_(std=INIT_SCALE)
+            layer.bias.zero_()
 
     def encode(self, features: Float[Tensor, "rows features"]) -> Float[Tensor, "rows dim"]:
         """Return the (mean) embedding of each row."""
@@ -58,6 +79,17 @@ class Autoencoder(nn.Module):
                 return normalize(code, dim=1)
             case AutoencoderKind.AE | AutoencoderKind.AAE | AutoencoderKind.WAE:
                 return torch.tanh(code)
+
+    @torch.no_grad()
+    def settle(self, codes: Float[Tensor, "rows dim"]) -> None:
+        """Take the mean and the spread of the codes of all that was learned from, for `embed`."""
+        spread = codes.var(dim=0, correction=0).mean().sqrt()
+        self.centre.copy_(codes.mean(dim=0))
+        self.scale.copy_(spread if spread > 0 else torch.ones(()))
+
+    def embed(self, features: Float[Tensor, "rows features"]) -> Float[Tensor, "rows dim"]:
+        """Return the code of each row from the centre, in units of the spread."""
+        return (self.encode(features) - self.centre) / self.scale
 
     @override
     def forward(self, features: Float[Tensor, "rows features"]) -> Float[Tensor, ""]:

@@ -1,10 +1,10 @@
 """Embeddings of users and items from their features, by autoencoders of each domain alone (DDTCDR, section 3.1).
 
-In: what users met or their MeKBs, titles of items and who met them. Out: one short vector a user and domain, and one
+In: what users liked and did not, or their MeKBs, titles of items and who liked them or did not. Out: one short vector a user and domain, and one
 an item. A domain's autoencoder of users learns from the users with a history there, and embeds whoever has features.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from training.bricks.autoencoder import Autoencoder, AutoencoderKind
 from training.bricks.features import FeatureEpoch, frequent_columns, item_features, unit_rows
 from training.bricks.feedback import Feedback, met
+from training.bricks.histories import side_by_side
 from training.contract import UserBatch
 from training.dataset import Dataset, counts
 from training.errors import CannotJudgeError, DatasetError
+from training.events import Events
 from training.gradient_model import GradientConfig, Phase, Shape
 from training.loop import Epoch
 
@@ -35,7 +37,7 @@ class UserFeatures(StrEnum):
     """What describes a user."""
 
     HISTORY = "history"
-    """The items met in all domains, side by side."""
+    """The items met in all domains, side by side: 1 where they were liked, else -1."""
     INTERESTS = "interests"
     """The MeKB: weighted entities, made of the history of all domains."""
 
@@ -51,8 +53,8 @@ class EmbeddingConfig(GradientConfig):
     """Of what ties embeddings to their prior, in all kinds but "ae"."""
     autoencoder_epochs: PositiveInt = 30
     autoencoder_learning_rate: PositiveFloat = 0.01
-    autoencoder_batch_size: PositiveInt = 256
-    """Rows a step."""
+    autoencoder_batch_size: PositiveInt = 64
+    """Rows a step: small, since a domain may have a few hundred users."""
     user_features: UserFeatures = UserFeatures.HISTORY
     max_features: PositiveInt = 4096
     """Columns kept of each block of features, the most frequent."""
@@ -119,8 +121,10 @@ class FeatureEmbeddings(nn.Module):
             if not of_users.shape[0]:
                 raise DatasetError(f"nobody has a history in {domain!r}")
             yield self._phase(f"users_{number}", self.users[number], of_users)
+            self._settle(self.users[number], of_users)
             of_items = items_of(data, domain, config)
             yield self._phase(f"items_{number}", self.items[number], of_items)
+            self._settle(self.items[number], of_items)
 
     def _phase(self, name: str, module: nn.Module, features: csr_array) -> Phase:
         config = self._config.model_copy(
@@ -146,14 +150,25 @@ class FeatureEmbeddings(nn.Module):
         features = items_of(data, self._domains[number], self._config)
         return self._embedded(self.items[number], features)
 
-    @torch.no_grad()
+    def _settle(self, module: nn.Module, features: csr_array) -> None:
+        assert isinstance(module, Autoencoder)
+        module.settle(_in_parts(module.encode, features, module.centre))
+
     def _embedded(self, module: nn.Module, features: csr_array) -> Float[Tensor, "rows dim"]:
         assert isinstance(module, Autoencoder)
-        parts = [torch.empty((0, module.encoder.out_features))]
-        for start in range(0, features.shape[0], ROWS_AT_ONCE):
-            rows = features[start : start + ROWS_AT_ONCE].toarray().astype(np.float32)
-            parts.append(module.encode(torch.from_numpy(rows).to(self.columns.device)).cpu())
-        return torch.cat(parts)
+        return _in_parts(module.embed, features, module.centre).cpu()
+
+
+@torch.no_grad()
+def _in_parts(
+    encode: Callable[[Tensor], Tensor], features: csr_array, like: Tensor
+) -> Float[Tensor, "rows dim"]:
+    """Return the codes of sparse rows, made dense some at a time, on the device of `like`."""
+    parts = [like.new_empty((0, len(like)))]
+    for start in range(0, features.shape[0], ROWS_AT_ONCE):
+        rows = features[start : start + ROWS_AT_ONCE].toarray().astype(np.float32)
+        parts.append(encode(torch.from_numpy(rows).to(like.device)))
+    return torch.cat(parts)
 
 
 def as_users(data: Dataset) -> UserBatch:
@@ -169,7 +184,7 @@ def described(users: UserBatch, domains: tuple[str, ...], config: EmbeddingConfi
         CannotJudgeError: interests are asked for, and the users come without.
     """
     if config.user_features is UserFeatures.HISTORY:
-        return met(users.history, users.events, domains, config.feedback)
+        return tastes(users.history, users.events, domains, config.feedback)
     if users.interests is None:
         raise CannotJudgeError("user_features is 'interests', and the users come without")
     return csr_array(users.interests)
@@ -177,5 +192,18 @@ def described(users: UserBatch, domains: tuple[str, ...], config: EmbeddingConfi
 
 def items_of(data: Dataset, domain: str, config: EmbeddingConfig) -> csr_array:
     """Return the features of a domain's items."""
-    liked = met(data.interactions, data.events, [domain], config.feedback)
-    return item_features(data.catalogues[domain].titles, liked, config.max_features)
+    users = tastes(data.interactions, data.events, [domain], config.feedback)
+    return item_features(data.catalogues[domain].titles, users, config.max_features)
+
+
+def tastes(
+    history: Mapping[str, csr_array],
+    events: Mapping[str, Events] | None,
+    domains: Sequence[str],
+    feedback: Feedback,
+) -> csr_array:
+    """Return 1 for what was liked and -1 for what was met and not liked, the domains side by side.
+
+    Whether a user met an item says little of a rating; which way it went does.
+    """
+    return csr_array(2 * side_by_side(history, domains) - met(history, events, domains, feedback))

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Int64, UInt32
 from scipy.sparse import csr_array, hstack
 
-from training.dataset import binary, rows_of
+from training.dataset import rows_of
 from training.loop import Batch
 
 WORD = re.compile(r"\w+")
@@ -48,15 +48,15 @@ def words_of(titles: Sequence[str]) -> csr_array:
     return csr_array((ones, columns, starts), shape=(len(titles), len(words)))
 
 
-def item_features(titles: Sequence[str], liked: csr_array, n_columns: int) -> csr_array:
+def item_features(titles: Sequence[str], users: csr_array, n_columns: int) -> csr_array:
     """Return an item's features: the words of its title, and the users who met it; `n_columns` of each at most.
 
     Args:
         titles: One an item.
-        liked: Shape (users, items).
+        users: Shape (users, items): 1 where it was liked, -1 where it was met and not liked.
         n_columns: Words, and users, kept.
     """
-    blocks = [words_of(titles), csr_array(binary(liked).T.tocsr())]
+    blocks = [words_of(titles), csr_array(users.T.tocsr())]
     kept = [unit_rows(one[:, frequent_columns(one, n_columns)]) for one in blocks]
     joined: csr_array = csr_array(hstack(kept, format="csr"))
     return joined

@@ -21,7 +21,7 @@ from training.bricks.histories import side_by_side
 from training.contract import RatingRecommender, UserBatch
 from training.dataset import Dataset, Events, binary, rows_of
 from training.errors import DatasetError
-from training.rating_evaluation import evaluate_ratings, rated_pairs
+from training.rating_evaluation import clicked_pairs, evaluate_ratings, rated_pairs
 
 
 class Feedback(StrEnum):
@@ -157,3 +157,26 @@ def rating_validation(model: RatingRecommender, data: Dataset) -> Mapping[str, f
     pairs = rated_pairs(data, data.valid, threshold=0.0)
     found = evaluate_ratings(model, data, data.valid, pairs).summary()
     return {"minus_rmse": -found["rmse"], "minus_mae": -found["mae"]}
+
+
+def held_out_loss(
+    model: RatingRecommender, data: Dataset, feedback: Feedback, n_negatives: int
+) -> Mapping[str, float]:
+    """Return the mean squared error of labels over the validation users' pairs, by the target's name.
+
+    The same loss as in training: of clicks, each positive stands beside `n_negatives` items never liked. Nothing where
+    there are no validation users, or ratings are asked for and they have none.
+    """
+    valid = data.valid
+    if valid is None or not valid.positives.nnz:
+        return {}
+    if feedback is Feedback.CLICKS:
+        pairs = clicked_pairs(data, valid, n_negatives=n_negatives)
+    elif valid.events is not None and len(valid.events):
+        pairs = rated_pairs(data, valid, threshold=0.0)
+    else:
+        return {}
+    scale = rating_scale(data, feedback)
+    predicted = evaluate_ratings(model, data, valid, pairs).predicted.astype(np.float32)
+    gaps = scale.to_unit(predicted) - scale.to_unit(pairs.actual)
+    return {f"held_out_loss/{data.target}": float(np.square(gaps).mean())}

@@ -86,3 +86,39 @@ def test_codes_flee_from_the_discriminator():
     shown = judge(plain)
     torch.nn.functional.binary_cross_entropy_with_logits(shown, torch.zeros_like(shown)).backward()
     torch.testing.assert_close(codes.grad, -plain.grad)
+
+
+@pytest.mark.parametrize("kind", ["ae", "aae", "wae"])  # those that draw codes need longer
+def test_a_few_steps_on_wide_sparse_rows_learn_the_groups_they_fall_into(kind):
+    """Decoding everything to zero has the loss 1, which torch's own first weights take these steps to come near."""
+    torch.manual_seed(0)
+    group = torch.arange(120) % 4
+    chance = torch.where(torch.arange(800)[None] % 4 == group[:, None], 0.08, 0.002)
+    x = torch.nn.functional.normalize((torch.rand(120, 800) < chance).float() + 1e-6, dim=1)
+    model = Autoencoder(800, 8, AutoencoderKind(kind), 0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for step in range(60):
+        loss = model(x[step % 2 :: 2])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 1
+    code = model.encode(x).detach()
+    centres = torch.stack([code[group == one].mean(dim=0) for one in range(4)])
+    assert (torch.cdist(code, centres).argmin(dim=1) == group).float().mean() > 0.9
+
+
+def test_embeddings_are_codes_from_their_mean_by_one_scale():
+    torch.manual_seed(0)
+    model = Autoencoder(6, 3, AutoencoderKind.AE, 0.0)
+    x = torch.randn(50, 6)
+    code = model.encode(x).detach()
+    torch.testing.assert_close(model.embed(x), model.encode(x))  # not settled yet
+    model.settle(code)
+    found = model.embed(x).detach().numpy()
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-6)
+    assert found.var(axis=0).mean() == pytest.approx(1, rel=1e-5)
+    before, after = (np.linalg.norm(one[:1] - one[1:], axis=1) for one in (code.numpy(), found))
+    np.testing.assert_allclose(after / before, 1 / model.scale.item(), rtol=1e-4)
+    model.settle(torch.ones(4, 3))  # all alike: no spread to divide by
+    assert np.isfinite(model.embed(x).detach().numpy()).all()

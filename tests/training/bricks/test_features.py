@@ -18,7 +18,7 @@ def test_words_are_those_of_the_title_once_in_any_case():
 
 
 def test_an_item_is_its_words_and_its_users():
-    liked = csr_array(np.array([[5.0, 0, 1], [2, 0, 0]]))
+    liked = csr_array(np.array([[1.0, 0, 1], [1, 0, 0]]))
     found = item_features(["a b", "", "b"], liked, 10).toarray()
     half = np.sqrt(0.5)
     np.testing.assert_allclose(
