@@ -74,15 +74,17 @@ with named as (
     select entity_id from entities union all select entity_id from custom_entities
 ),
 held as (select distinct entity_id from item_entities),
-both as (
+stated as (
     select subject as entity_id, predicate, object as other_id, false as is_object from relations
     union all
     select object, predicate, subject, true from relations
 )
-select entity_id, predicate, other_id, is_object
-from both semi join held using (entity_id) semi join named on both.other_id = named.entity_id
-where entity_id <> other_id
-order by entity_id, predicate, other_id, is_object
+select stated.entity_id, predicate, other_id, is_object
+from stated
+semi join held on stated.entity_id = held.entity_id
+semi join named on stated.other_id = named.entity_id
+where stated.entity_id <> other_id
+order by stated.entity_id, predicate, other_id, is_object
 """
 
 

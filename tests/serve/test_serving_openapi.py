@@ -15,6 +15,8 @@ ROUTES = (
     *("GET /entities", "GET /entities/{entity_id}/neighbours", "GET /items", "GET /bundle"),
     *("GET /health", "GET /ready"),
 )
+WITHOUT_QUESTION = ("GET /bundle", "GET /health", "GET /ready")
+"""There is nothing to ask wrongly."""
 CHECKED = (
     checks.not_a_server_error,
     checks.content_type_conformance,
@@ -41,8 +43,15 @@ def test_every_route_is_documented(operations):
     assert sorted(operations) == sorted(ROUTES)
 
 
-@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    ("route", "mode"),
+    [
+        pytest.param(route, mode, id=f"{route}, {mode.value}")
+        for route in ROUTES
+        for mode in GenerationMode
+        if mode is GenerationMode.POSITIVE or route not in WITHOUT_QUESTION
+    ],
+)
 def test_whatever_is_asked_is_answered_as_documented(server, operations, route, mode):
     operation = operations[route]
     cases = operation.as_strategy(generation_mode=mode)
@@ -63,7 +72,7 @@ def test_whatever_is_asked_is_answered_as_documented(server, operations, route, 
         case.validate_response(answer, checks=list(CHECKED))
         assert not re.search(r'Traceback|File "|/usr/|site-packages|\.py\b', answer.text)
         if answer.status_code >= 400:
-            assert answer.headers["Content-Type"] == ["application/problem+json"]
+            assert answer.headers["content-type"] == ["application/problem+json"]
             assert answer.json()["status"] == answer.status_code
 
     ask()
