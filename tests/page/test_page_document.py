@@ -62,7 +62,7 @@ def test_the_policy_names_each_script_and_style_by_its_hash_and_nothing_else(ele
         "base-uri": {"'none'"},
         "form-action": {"'none'"},
     }
-    assert len(runs["script"]) == 7
+    assert len(runs["script"]) == 8
     assert elements.handlers == []
 
 

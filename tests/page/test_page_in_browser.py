@@ -86,6 +86,7 @@ def test_everything_can_be_reached_and_done_by_keys(seen):
     page.locator("#interests-table button").nth(1).focus()
     page.keyboard.press("Enter")
     assert text_of(seen, "#evidence h3") == "Paris"
+    assert text_of(seen, "#said") == "Paris, 30.0 %, 3 mentions"
     page.locator("#graph").focus()
     page.keyboard.press("ArrowLeft")
     assert text_of(seen, "#evidence h3") == "Mars"
@@ -158,7 +159,7 @@ def test_a_name_never_becomes_markup(seen, content):
         page.locator(".recommended .name").first.inner_text() == f"{content.interests[2].label} 1"
     )
     assert page.evaluate("document.querySelectorAll('img, b, iframe').length") == 0
-    assert page.evaluate("document.querySelectorAll('body script:not([type])').length") == 7
+    assert page.evaluate("document.querySelectorAll('body script:not([type])').length") == 8
 
 
 def test_nothing_that_gets_in_can_run_or_call_home(written, look, break_in):

@@ -34,7 +34,7 @@ mekb.answer = (() => {
     section.hidden = !answer;
     if (!answer) return;
     const found = answer.recommendations;
-    const largest = Math.max(0, ...found.flatMap((one) => one.reasons.map((given) => given.contribution)));
+    const largest = mekb.largest(found.flatMap((one) => one.reasons.map((given) => given.contribution)));
     const list = found.map((one) =>
       make("li", { class: `recommended${before && !before.has(one.item) ? " fresh" : ""}`, data: { item: one.item } },
         make("span", { class: "rank" }, one.rank),

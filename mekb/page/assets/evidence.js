@@ -20,7 +20,7 @@ mekb.evidence = (() => {
   };
 
   const items = (content, interest) => {
-    const byItem = Map.groupBy ? Map.groupBy(interest.passages, (at) => at.item) : grouped(interest.passages);
+    const byItem = grouped(interest.passages);
     return [...byItem].map(([place, passages]) => item(content, place, passages));
   };
 

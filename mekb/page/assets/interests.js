@@ -27,7 +27,7 @@ mekb.interests = (() => {
   /** Show the table. `heard.onChoose(id)` always, `heard.onRemove(interest)` where they can be edited. */
   const show = (content, heard) => {
     const { interests } = content;
-    const largest = Math.max(0, ...interests.map((interest) => interest.weight));
+    const largest = mekb.largest(interests.map((interest) => interest.weight));
     const rows = interests.map((interest) => row(content, interest, largest, heard));
     const body = make("tbody", {}, rows.slice(0, ROWS_AT_ONCE));
     const head = make("tr", {}, make("th", { scope: "col" }, "Interest"), make("th", { scope: "col" }, "Weight"),

@@ -36,6 +36,8 @@ mekb.page = (() => {
     mekb.interests.choose(id);
     const canRelate = interest && (page.editing?.relationsOf || relationsOf(id).length > 0);
     mekb.evidence.show(page.content, interest, canRelate ? relate : null);
+    byId("said").textContent = interest
+      ? `${interest.label}, ${mekb.percent(interest.weight)}, ${mekb.count(interest.passages.length, "mention")}` : "";
   };
 
   const drawGraph = (content) => {

@@ -21,6 +21,7 @@ mekb.byId = (id) => document.getElementById(id);
 mekb.fill = (id, ...children) => mekb.byId(id).replaceChildren(...children.filter(Boolean));
 mekb.percent = (share) => `${(100 * share).toFixed(1)} %`;
 mekb.count = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many ?? `${one}s`}`;
+mekb.largest = (numbers) => numbers.reduce((most, number) => Math.max(most, number), 0);
 mekb.isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** A bar of a share of the largest, with its number as text. */
