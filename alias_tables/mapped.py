@@ -69,18 +69,28 @@ def open_arrays(
             f"{folder}: made from {stamp or 'tables without a stamp'!r}, expected {expect_stamp!r};"
             " save it again from the present tables"
         )
-    numbers = {
-        name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
-        for name in Arrays.names()
-    }
-    labels = Labels(tuple(manifest["types"]), int(manifest["seed"]), int(manifest["longest"]))
+    try:
+        numbers = {
+            name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+            for name in Arrays.names()
+        }
+        labels = Labels(tuple(manifest["types"]), int(manifest["seed"]), int(manifest["longest"]))
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        SyntaxError,
+    ) as error:  # of one size with what was written
+        line = " ".join(str(error).split())
+        raise TableError(f"{folder}: altered since it was saved ({line}); save it again") from error
     return Arrays(**numbers), labels, stamp
 
 
 def _checked_manifest(folder: Path, *, verify: bool) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version, files = manifest["version"], manifest["files"]
+        version, files = manifest["version"], dict(manifest["files"])
+        manifest["stamp"]  # noqa: B018  (it must be there)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TableError(
             f"{folder}: no alias index, or an unfinished one ({error}); save it again"

@@ -25,6 +25,8 @@ from training.errors import ConfigError as ModelConfigError
 
 _STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
 _INTERRUPTED = 128 + signal.SIGINT
+_LONGEST_LINE = 2_000
+"""Characters: what came may be a file's whole content on one line, and is repeated in what is said of it."""
 _NO_MEMORY = "OutOfMemoryError"
 """What torch calls it for a GPU, on whatever step; torch is not imported for that."""
 
@@ -100,7 +102,8 @@ def exit_code(error: BaseException, signals: list[int], *, debug: bool) -> int:
 def _line_of(error: BaseException) -> str | None:
     """Return what to say of an error; "" is nothing, None that it is a bug of ours."""
     if isinstance(error, EXPECTED_ERRORS):
-        return " ".join(str(error).split())
+        line = " ".join(str(error).split())
+        return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..."
     if isinstance(error, MemoryError) or type(error).__name__ == _NO_MEMORY:
         return "memory ran out: set train.model.batch_size or store.memory_limit lower"
     if isinstance(error, BrokenPipeError):

@@ -194,18 +194,12 @@ def _parsed(text: str, format: str, place: str) -> Graph:  # noqa: A002  (rdflib
     with _quiet_about_literals():
         try:
             return Graph(bind_namespaces="none").parse(data=text, format=format)
-        except (ParserError, SyntaxError, ValueError) as error:
+        except (ParserError, SyntaxError, ValueError) as error:  # what its parsers mean to raise
             reason = re.sub(r" at \^ in:.*", "", " ".join(str(error).split()))
             raise SourceError(f"{place}: {reason[:_LONGEST_REASON]}") from error
-        except (
-            AttributeError,
-            KeyError,
-            LookupError,
-            NameError,
-            RecursionError,
-            TypeError,
-        ) as error:
-            # rdflib's JSON-LD reader trusts that its input has the form of JSON-LD.
+        except Exception as error:
+            # rdflib's JSON-LD reader trusts that its input has the form of JSON-LD, its Turtle reader raises
+            # plain exceptions.
             raise SourceError(f"{place}: is not of the form of {format}") from error
 
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from targets import TARGETS, folder_targets, hostile, inputs, read_or_refused
 
 SAMPLE = settings(
-    max_examples=25,
+    max_examples=12,
     derandomize=True,
     database=None,
     deadline=None,
@@ -49,7 +49,7 @@ def sample(target):
 def test_a_reader_reads_what_is_whole_and_bears_the_rest(target):
     for data in target.whole:
         assert read_or_refused(target, data) == "read"
-    assert sample(target).total() >= 20
+    assert sample(target).total() >= 10
 
 
 @pytest.mark.parametrize("number", range(FOLDER_TARGETS))
@@ -60,9 +60,11 @@ def test_a_folder_is_read_or_its_part_is_named(project, number):
     assert len(every) == FOLDER_TARGETS
     target = every[number]
     assert read_or_refused(target, target.whole[0]) == "read"
-    ends = sample(target)
-    if "forged" not in target.name and "mapped" not in target.name:
-        assert ends["read"] <= 2  # the same bytes as before, by chance
+    assert sample(target).total() >= 10
+    if target.name in {"bundle, items", "bundle, index", "dictionary, an array"}:
+        data = bytearray(target.whole[0])
+        data[len(data) // 2] ^= 1
+        assert read_or_refused(target, bytes(data)) != "read"
 
 
 @NOISE
