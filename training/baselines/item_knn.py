@@ -121,4 +121,5 @@ def nearest_items(
             here = np.arange(len(common))
             common[here, start + here] = 0.0
         parts.append(nearest(common, n_target[part], n_liked, settings))
-    return vstack(parts, format="csr").T.tocsr()
+    found: csr_array = vstack(parts, format="csr").T.tocsr()
+    return found

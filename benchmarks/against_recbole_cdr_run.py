@@ -1,0 +1,107 @@
+"""RecBole-CDR's side of `against_recbole_cdr.py`, under an interpreter of its own where `recbole_cdr` can be imported.
+
+    PEER_PYTHON against_recbole_cdr_run.py FOLDER SOURCE TARGET OUT MODEL...
+
+In: atomic files, FOLDER/<domain>/<domain>.inter. Out: OUT/split.json with the names of its training, validation and test
+rows, and OUT/results.json with each model's test metrics and times. It knows nothing of this project. One thing is
+put right from outside: torch reads its checkpoints whole.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from recbole.utils import init_seed
+from recbole_cdr.config import CDRConfig
+from recbole_cdr.data import create_dataset, data_preparation
+from recbole_cdr.utils import get_model, get_trainer
+
+
+def configured(model: str, folder: Path, domains: dict[str, str], out: Path) -> dict[str, Any]:
+    """Return its settings: its own defaults, nothing filtered, whatever is rated counts.
+
+    It waits for 50 epochs without gain instead of 10: an epoch of a small world is two steps of its batch.
+    """
+    everything = {
+        "user_inter_num_interval": "[1,inf)",
+        "item_inter_num_interval": "[1,inf)",
+        "val_interval": None,
+        "load_col": {"inter": ["user_id", "item_id"]},
+    }
+    return {
+        "model": model,
+        "data_path": str(folder),
+        "checkpoint_dir": str(out / "saved"),
+        "show_progress": False,
+        "state": "WARNING",
+        "use_gpu": False,
+        "metrics": ["Hit", "NDCG", "Recall", "MRR"],
+        "valid_metric": "NDCG@10",
+        "stopping_step": 50,
+        **{
+            f"{side}_domain": {"dataset": name, "data_path": str(folder), **everything}
+            for side, name in domains.items()
+        },
+    }
+
+
+def rows(dataset: Any, names: Any) -> list[list[str]]:  # noqa: ANN401  (the peer's own classes)
+    """Return the rows of one part of a split as names of users and items."""
+    fields = (dataset.uid_field, dataset.iid_field)
+    found = (
+        [names.field2id_token[field][row] for row in dataset.inter_feat[field].tolist()]
+        for field in fields
+    )
+    return [[str(user), str(item)] for user, item in zip(*found, strict=True)]
+
+
+def run(model: str, folder: Path, domains: dict[str, str], out: Path) -> dict[str, Any]:
+    """Train and test one model; the split is the same for all, by its seed."""
+    config = CDRConfig(model=model, config_dict=configured(model, folder, domains, out))
+    init_seed(config["seed"], config["reproducibility"])
+    dataset = create_dataset(config)
+    kept: dict[str, Any] = {}
+    build = dataset.build
+
+    def building() -> list[Any]:
+        built: list[Any] = build()
+        target = dataset.target_domain_dataset
+        for name, part in zip(("train", "valid", "test"), built[2:], strict=True):
+            kept[name] = rows(part, target)
+        return built
+
+    dataset.build = building
+    train, valid, test = data_preparation(config, dataset)
+    (out / "split.json").write_text(json.dumps(kept))
+    init_seed(config["seed"], config["reproducibility"])
+    module = get_model(config["model"])(config, train.dataset).to(config["device"])
+    trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, module)
+    wall, cpu = time.perf_counter(), time.process_time()
+    trainer.fit(train, valid, saved=True, show_progress=False)
+    cost = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    return {**trainer.evaluate(test, load_best_model=True, show_progress=False), **cost}
+
+
+def main() -> None:
+    """Run each model; one that fails is told of and the next one runs."""
+    folder, source, target, out, *models = sys.argv[1:]
+    load = torch.load  # noqa: TID251  (the peer's checkpoints, which hold an object)
+    torch.load = lambda *given, **named: load(*given, **{"weights_only": False, **named})  # noqa: TID251
+    torch.set_num_threads(1)
+    sys.argv = sys.argv[:1]  # it reads the command line as well
+    found: dict[str, Any] = {}
+    for model in models:
+        domains = {"source": source, "target": target}
+        try:
+            found[model] = run(model, Path(folder), domains, Path(out))
+        except Exception as error:  # noqa: BLE001  (a peer's fault is a result, not ours to stop at)
+            found[model] = {"failed": f"{type(error).__name__}: {error}"}
+        Path(out, "results.json").write_text(json.dumps(found, default=float))
+        print(model, found[model], flush=True)
+
+
+if __name__ == "__main__":
+    main()
