@@ -264,6 +264,35 @@ def test_a_late_answer_does_not_stand_over_a_newer_one(open_page, ask):
     assert shown_interests(watched) == names[2:]
 
 
+def test_relations_are_asked_for_on_demand(look, address):
+    """The sample world has none, so the two answers about them are made up here."""
+    watched = look("about:blank", wait_for="html")
+    facts = httpx.get(f"{address}/bundle").json() | {"has_relations": True}
+    other = {
+        "entity_id": 5,
+        "qid": "Q5",
+        "title": HOSTILE,
+        "predicate": "P921",
+        "is_object": True,
+        "in_items": False,
+    }
+    found = {"bundle": "b", "entity_id": 1, "title": "x", "neighbours": [other], "more": False}
+    watched.page.route("**/bundle", partial(fulfil, facts))
+    watched.page.route("**/neighbours?*", partial(fulfil, found))
+    watched.page.goto(f"{address}/page/")
+    watched.page.wait_for_selector("#ask:not([hidden])")
+    ask_by_text(watched)
+    assert not [url for url in watched.asked if "neighbours" in url]
+    watched.page.click("#relate")
+    watched.page.wait_for_selector("#relations dd")
+    assert watched.page.locator("#relations").inner_text().split("\n") == [
+        "main subject of",
+        HOSTILE,
+    ]
+    assert [node["label"] for node in watched.nodes(".related")] == [HOSTILE]
+    assert watched.said == []
+
+
 def fulfil(body, route):
     route.fulfill(json=body)
 
