@@ -27,7 +27,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from query import build_bundle, first_answer
 
 from mekb import api
 from mekb.bundle import Bundle
+from mekb.query import Recommendation
 
 ALLOWED_RATIO = 3.0
 """Answers a second at once over those one at a time."""
@@ -152,10 +153,10 @@ def ask_all(
     return time.perf_counter() - started, answers
 
 
-def is_right(bundle: Bundle, question: Question, body: Mapping[str, Any]) -> bool:
-    """Tell whether an answer is the one the library gives to the same question alone."""
-    asked = {name: question[name] for name in ("history", "k", "explain")}
-    expected = api.recommend(bundle, **asked).recommendations
+def is_right(
+    expected: Sequence[Recommendation], question: Question, body: Mapping[str, Any]
+) -> bool:
+    """Tell whether an answer is the one the library gave to the same question alone."""
     found = body["recommendations"]
     scores = np.array([one["score"] for one in found])
     theirs = np.array([one.score for one in expected])
@@ -174,20 +175,27 @@ def is_right(bundle: Bundle, question: Question, body: Mapping[str, Any]) -> boo
     return len(set(items)) == len(items)
 
 
+def n_wrong(
+    bundle: Bundle, answers: Sequence[tuple[int, Answered]], asked: Sequence[Question]
+) -> int:
+    """Return how many answers, each with the number of its question, are not those of the library."""
+    expected = [api.recommend(bundle, **question).recommendations for question in asked]
+    return sum(not is_right(expected[n], asked[n], one.body) for n, one in answers)
+
+
 def measure(
-    address: str, bundle: Bundle, kind: str, asked: Sequence[Question], n_clients: int
+    address: str, bundle: Bundle, kind: str, asked: Sequence[Question], clients: int, rounds: int
 ) -> Measured:
     """Ask in turns, one at a time and all at once; compare every answer."""
     n_alone = max(1, len(asked) // 4)
-    ask_all(address, asked[:n_clients], n_clients)  # what is looked up once is looked up now
+    ask_all(address, asked[:n_alone], clients)  # what is looked up once is looked up now
     alone, together = [], []
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         shown = np.roll(np.arange(len(asked)), turn * n_alone)[:n_alone]
         alone.append(ask_all(address, [asked[i] for i in shown], 1))
-        together.append(ask_all(address, asked, n_clients))
-    answers = [pair for _, found in together for pair in zip(asked, found, strict=True)]
-    well = [(question, one) for question, one in answers if one.status == 200]
-    wrong = sum(not is_right(bundle, question, one.body) for question, one in well)
+        together.append(ask_all(address, asked, clients))
+    answers = [pair for _, found in together for pair in enumerate(found)]
+    well = [(number, one) for number, one in answers if one.status == HTTPStatus.OK]
     waits = 1e3 * np.array([one.seconds for _, one in answers])
     one_rate = max(len(found) / seconds for seconds, found in alone)
     rate = max(len(found) / seconds for seconds, found in together)
@@ -201,7 +209,7 @@ def measure(
         alone_p50_ms=float(np.median([1e3 * one.seconds for _, found in alone for one in found])),
         n_answers=len(answers),
         n_errors=len(answers) - len(well),
-        n_wrong=int(wrong),
+        n_wrong=n_wrong(bundle, well, asked),
     )
 
 
@@ -209,10 +217,12 @@ def report(folder: Path, n_clients: int, n_requests: int) -> dict[str, Any]:
     """Return all figures of a bundle."""
     bundle = api.open_bundle(folder)
     with server(folder) as (address, _):
-        run = partial(measure, address, bundle, n_clients=n_clients)
         plain = questions(bundle, n_requests, explain=False, seed=1)
-        told = questions(bundle, max(n_clients, n_requests // 8), explain=True, seed=2)
-        measured = [run("items", plain), run("items with reasons", told)]
+        told = questions(bundle, n_clients, explain=True, seed=2)  # each encodes up to 25 profiles
+        measured = [measure(address, bundle, "items", plain, n_clients, ROUNDS)]
+        _print_row(asdict(measured[0]))
+        measured.append(measure(address, bundle, "items with reasons", told, n_clients, 1))
+        _print_row(asdict(measured[1]))
     titles = zip(bundle.profiles.entities.titles, bundle.profiles.entities.kinds, strict=True)
     opening, answering = first_answer(
         folder, next(title for title, kind in titles if kind == "wikidata")
@@ -224,6 +234,15 @@ def report(folder: Path, n_clients: int, n_requests: int) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "kinds": [asdict(one) for one in measured],
     }
+
+
+def _print_row(row: Mapping[str, Any]) -> None:
+    print(
+        f"{row['kind']:18} {row['one_at_a_time']:7.1f} {row['at_once']:8.1f} {row['ratio']:6.2f}"
+        f" {row['p50_ms']:7.0f} {row['p99_ms']:7.0f} {row['alone_p50_ms']:10.1f}"
+        f" {row['n_errors']:7} {row['n_wrong']:6}",
+        flush=True,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -239,18 +258,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.bundle or build_bundle(Path(scratch), given.items)
+        print(
+            "answers a second     alone  at once  ratio  p50 ms  p99 ms  alone p50  errors  wrong"
+        )
         found = report(folder, given.clients, given.requests)
     print(
         f"{found['items']:,} items, {found['clients']} clients, {found['cores']} cores; first answer after"
         f" {found['first_answer_cpu_seconds']:.2f} s CPU"
     )
-    print("answers a second     alone  at once  ratio  p50 ms  p99 ms  alone p50  errors  wrong")
-    for row in found["kinds"]:
-        print(
-            f"{row['kind']:18} {row['one_at_a_time']:7.1f} {row['at_once']:8.1f} {row['ratio']:6.2f}"
-            f" {row['p50_ms']:7.0f} {row['p99_ms']:7.0f} {row['alone_p50_ms']:10.1f}"
-            f" {row['n_errors']:7} {row['n_wrong']:6}"
-        )
     if given.json is not None:
         given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     is_wrong = any(row["n_errors"] or row["n_wrong"] for row in found["kinds"])
