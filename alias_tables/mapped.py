@@ -63,7 +63,7 @@ def open_arrays(
         TableError: a file is missing, altered or of another version, or the stamp is another.
     """
     manifest = _checked_manifest(folder, verify=verify)
-    stamp = str(manifest["stamp"])
+    stamp = str(manifest.get("stamp", ""))
     if expect_stamp is not None and stamp != expect_stamp:
         raise TableError(
             f"{folder}: made from {stamp or 'tables without a stamp'!r}, expected {expect_stamp!r};"
@@ -90,7 +90,6 @@ def _checked_manifest(folder: Path, *, verify: bool) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version, files = manifest["version"], dict(manifest["files"])
-        manifest["stamp"]  # noqa: B018  (it must be there)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TableError(
             f"{folder}: no alias index, or an unfinished one ({error}); save it again"
@@ -106,11 +105,11 @@ def _checked_manifest(folder: Path, *, verify: bool) -> dict[str, Any]:
     for name, stamp in files.items():
         path = folder / name
         size = path.stat().st_size if path.is_file() else None
-        if size != stamp["bytes"]:
+        if not isinstance(stamp, dict) or size != stamp.get("bytes"):
             raise TableError(
-                f"{path}: {size} bytes, the manifest says {stamp['bytes']}; save the index again"
+                f"{path}: {size} bytes, the manifest says {stamp}; save the index again"
             )
-        if verify and _digest(path) != stamp["sha256"]:
+        if verify and _digest(path) != stamp.get("sha256"):
             raise TableError(
                 f"{path}: altered since it was saved (its hash differs); save the index again"
             )

@@ -79,3 +79,36 @@ def test_what_is_made_to_cost_costs_little(name):
     tracemalloc.stop()
     assert time.process_time() - begun < CPU_SECONDS
     assert peak < PEAK_BYTES
+
+
+FOUND = {
+    "digits": ("settings, TOML", b"[scoring]\nk_star = " + b"9" * 5_000),
+    "digits given": ("settings, --set", b"scoring.k_star=" + b"9" * 5_000),
+    "code point": ("profile, ttl", b'<http://x/1> <http://x/2> "\\U00110000" .\n'),
+}
+"""What once let a traceback out, found by this."""
+
+
+@NOISE
+@pytest.mark.parametrize(("of", "data"), FOUND.values(), ids=FOUND)
+def test_what_was_found_is_mended(of, data):
+    target = next(one for one in TARGETS if one.name == of)
+    read_or_refused(target, data)
+
+
+def test_a_dictionary_whose_headers_are_altered_is_refused(project):
+    """Of the right size, so that only reading it shows."""
+    dictionary = project.store.with_name("my.duckdb.aliases")
+    mapped = folder_targets(project.bundle, project.model, dictionary)[-1]
+    assert mapped.name == "dictionary, mapped"
+    assert (
+        read_or_refused(mapped, mapped.whole[0].replace(b" 'fortran", b"\"'fortran"))
+        == "TableError"
+    )
+
+
+def test_a_line_of_a_command_is_never_endless(mekb, tmp_path):
+    ran = mekb("runs", tmp_path / "x.duckdb", "--set", "a" * 10)
+    assert ran.code == 2
+    ran = mekb("profiles", "build", tmp_path / "x.duckdb", "--set", "9" * 50_000)
+    assert (ran.code, ran.err.count("\n"), len(ran.err) < 2_100) == (2, 1, True)
