@@ -32,6 +32,7 @@ VERB_ROOMS = {
     "pages": "Profiles as a page",
     "models": "Models, comparisons, bundles",
     "ask": "Recommendations",
+    "serving": "Over HTTP",
     "cluster": "Spark",
     "stores": "Stores",
 }
@@ -178,7 +179,7 @@ def model_text(name: str) -> str:
             f"### `{name}`\n",
             f"{model.paper}.\n",
             f"Needs: {needs}.\n",
-            inspect.cleandoc(module.__doc__ or ""),
+            "\n".join(map(_no_tags, inspect.cleandoc(module.__doc__ or "").splitlines())),
             "",
         ]
     )
@@ -274,12 +275,20 @@ def _cell(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return prose whose angle brackets are no markup; code keeps them."""
+    """Return prose in which nothing but backticks is markup."""
+    return _outside_code(text, lambda part: part.replace("<", "&lt;").replace("*", r"\*"))
+
+
+def _no_tags(line: str) -> str:
+    """Return a line of Markdown whose angle brackets are no tags."""
+    if line.startswith("    "):
+        return line
+    return _outside_code(line, lambda part: part.replace("<", "&lt;"))
+
+
+def _outside_code(text: str, change: Callable[[str], str]) -> str:
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(
-        part if part.startswith("`") else part.replace("<", "&lt;").replace("*", r"\*")
-        for part in parts
-    )
+    return "".join(part if part.startswith("`") else change(part) for part in parts)
 
 
 GENERATORS: Mapping[str, Callable[..., str]] = {

@@ -33,7 +33,7 @@ GOES_ON_FROM = {
     "settings.md": None,
 }
 """Page -> the page in whose folder it goes on; None begins with the files of the sample world alone."""
-OF_A_MODEL = {"train", "evaluate", "compare", "recommend"}
+OF_A_MODEL = {"train", "evaluate", "compare", "recommend", "explain"}
 """Commands whose numbers and names are those of a real model on the page, and of a tiny one here."""
 SMALL = {"max_tokens": 16, "embedding_size": 8, "epochs": 1, "head_epochs": 1, "batch_size": 256}
 FENCE = re.compile(
@@ -205,11 +205,12 @@ def as_the_demo_leaves_it(place: Path) -> None:
 
 
 def make_way(page: str, place: Path) -> None:
-    """Let the second door of README make anew what the first one made: a model and a bundle."""
+    """Let the second door of README make anew what the first one made: a model, then a bundle."""
     if page == "README.md":
-        for folder in ("model", "bundle"):
-            if (place / folder).exists():
-                shutil.move(place / folder, place / f"{folder}-made")
+        for folder in (place / "model", place / "bundle"):
+            aside = folder.with_name(f"{folder.name}-made")
+            if folder.exists() and not aside.exists():
+                folder.rename(aside)
 
 
 def check_command(page: str, step: Command, mekb: Callable[..., Any]) -> None:
