@@ -54,7 +54,7 @@ def test_a_disc_has_the_area_of_its_weight(seen, content):
 
 def test_a_click_on_a_disc_shows_what_it_is_from(seen, content):
     seen.click_node(2)
-    seen.page.wait_for_function("document.querySelector('#evidence h3').textContent === 'Paris'")
+    seen.wait_until("document.querySelector('#evidence h3').textContent === 'Paris'")
     paris = content.interests[1]
     shown = seen.page.evaluate(
         """() => [...document.querySelectorAll("#evidence .passage")].map((passage) => ({
@@ -199,7 +199,7 @@ def test_the_picture_follows_the_scheme(written, look):
     ink = "mekb.page.cy.nodes('.interest').first().style('color')"
     light = watched.page.evaluate(ink)
     watched.page.emulate_media(color_scheme="dark")
-    watched.page.wait_for_function(f"(light) => {ink} !== light", arg=light)
+    watched.wait_until(f"(light) => {ink} !== light", arg=light)
 
 
 @pytest.fixture(scope="module")

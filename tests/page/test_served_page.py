@@ -94,7 +94,7 @@ def test_a_history_is_found_by_title_and_answered_as_the_api_does(seen, ask, pro
         with seen.page.expect_response(lambda got: "/items?" in got.url):
             seen.page.fill("#search", title)
         seen.page.keyboard.press("Enter")
-        seen.page.wait_for_function(
+        seen.wait_until(
             "(title) => [...document.querySelectorAll('#chosen li')].some((at) => at.textContent.startsWith(title))",
             arg=title,
         )
@@ -178,7 +178,7 @@ def test_interests_are_suggested_while_somebody_types(seen):
     choose_way(seen, "Interests")
     with seen.page.expect_response(lambda got: "/entities?" in got.url and "q=par" in got.url):
         seen.page.type("#search", "par")
-    seen.page.wait_for_function("document.querySelectorAll('#search-found option').length > 1")
+    seen.wait_until("document.querySelectorAll('#search-found option').length > 1")
     assert "Paris" in seen.page.evaluate(
         "[...document.querySelectorAll('#search-found option')].map((at) => at.value)"
     )
@@ -236,6 +236,24 @@ def test_what_cannot_be_answered_is_said_in_a_line(open_page, address):
     watched.page.click("text=Show the graph")
     watched.page.wait_for_selector("#status.error:has-text('cannot be reached')")
     assert watched.foreign(address) == []
+
+
+def test_an_edit_that_cannot_be_answered_is_taken_back(open_page, ask):
+    watched = open_page()
+    ask_by_text(watched)
+    names, items = shown_interests(watched), shown_items(watched)
+    remove = watched.page.get_by_role("button", name=f"Remove {names[0]}", exact=True)
+    watched.page.route("**/recommend", lambda route: route.abort())
+    remove.click()
+    watched.page.wait_for_selector("#status.error:has-text('cannot be reached')")
+    assert (shown_interests(watched), shown_items(watched)) == (names, items)
+    assert watched.page.locator("#removed li").count() == 0
+    watched.page.unroute("**/recommend")
+    remove.click()
+    watched.page.wait_for_selector(f"text=Without {names[0]}.")
+    watched.page.get_by_role("button", name=f"Bring back {names[0]}", exact=True).click()
+    watched.page.wait_for_selector(f"text=With {names[0]} again.")
+    assert shown_items(watched) == items == items_of(ask("recommend", text=TEXT))
 
 
 def test_a_late_answer_does_not_stand_over_a_newer_one(open_page, ask):

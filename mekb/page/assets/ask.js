@@ -5,6 +5,7 @@ mekb.ask = (() => {
   const { byId, make, service } = mekb;
   const PAUSE = 160;
   const NEW_WEIGHT = 0.1;
+  const MOST_SENT = 1000;
   const LETTERS = ["m", "s", "t", "b", "c"];
   /* `who` is what was asked; `weights` entity -> weight once it was edited; `removed` and `added` entity -> name. */
   const state = { way: "history", chosen: new Map(), who: null, weights: null, removed: new Map(), added: new Map(), turn: 0 };
@@ -123,7 +124,8 @@ mekb.ask = (() => {
 
   /** What was asked for, with the interests as they were edited. */
   const edited = () => (state.weights === null ? state.who : {
-    ...state.who, interests: [...state.weights].map(([id, weight]) => ({ entity_id: id, weight })),
+    ...state.who,
+    interests: [...state.weights].sort((a, b) => b[1] - a[1]).slice(0, MOST_SENT).map(([id, weight]) => ({ entity_id: id, weight })),
   });
 
   const ranks = () => {
@@ -141,7 +143,11 @@ mekb.ask = (() => {
     const content = await tried(() => service.person(edited(), state.added));
     if (turn !== state.turn) return;
     byId("view").removeAttribute("aria-busy");
-    if (!content) return;
+    if (!content) {
+      Object.assign(state, copied(shown));
+      return;
+    }
+    shown = copied(state);
     byId("add-form").hidden = false;
     const editing = { onRemove: remove, relationsOf: service.hasRelations() ? relationsOf : null };
     mekb.page.show(content, { before, chosen, editing });
@@ -149,16 +155,22 @@ mekb.ask = (() => {
     say(done);
   };
 
+  /* What the page shows: where an edit cannot be answered, it goes back to that. */
+  const copied = ({ who, weights, removed, added }) =>
+    ({ who, weights: weights && new Map(weights), removed: new Map(removed), added: new Map(added) });
+  let shown = copied(state);
+
   const beginEditing = () => {
     state.weights ??= new Map(mekb.page.content.interests.map((interest) => [interest.id, interest.weight]));
   };
 
   const remove = (interest) => {
     beginEditing();
+    if (!state.weights.has(interest.id)) return;
     state.removed.set(interest.id, { label: interest.label, weight: state.weights.get(interest.id), added: state.added.has(interest.id) });
     state.weights.delete(interest.id);
     state.added.delete(interest.id);
-    refresh({ before: ranks(), done: `Without ${interest.label}.` }).then(() => byId("interests").focus());
+    refresh({ before: ranks(), done: `Without ${interest.label}.` }).then(() => byId("interests").focus({ preventScroll: true }));
   };
 
   const bringBack = (id) => {
