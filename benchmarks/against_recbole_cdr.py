@@ -6,7 +6,8 @@
 FOLDER holds atomic files, as `mekb data export --format recbole` writes them; without it a small world of users whose
 groups hold in both domains is made. RecBole-CDR splits the target's rows of each user 8:1:1, and that split is read back:
 ours learn from the same training rows, choose their epoch on the same validation rows and rank the same items (all but the
-user's training and validation rows). All users are in training: warm, the only protocol it has. Defaults on both sides.
+user's training and validation rows). All users are in training: warm, the only protocol it has. Defaults on both
+sides, but for epochs: 300 at most and 50 without gain, since an epoch of a small world is a step or two.
 
 PEER needs an interpreter in which `import recbole_cdr` works. RecBole-CDR 0.1.0 wants old libraries, so it is one of its
 own: of its wheel the models are missing, so its sources must be on the path (`--peer-path`), with RecBole 1.0.1 and numpy 1.
@@ -29,7 +30,7 @@ from training.comparison import Clock
 from training.contract import FitContext
 from training.dataset import Catalogue, Dataset, HeldOut
 from training.evaluate import Full, evaluate
-from training.registry import create
+from training.registry import create, model_class
 
 PEERS = ("CMF", "CoNet", "EMCDR", "DTCDR", "SSCDR", "DCDCSR")
 OURS = (
@@ -99,6 +100,12 @@ def split_data(
     return data, held(test, valid)
 
 
+def as_long(name: str) -> dict[str, int]:
+    """Return the settings by which one of ours may learn as long as the peer's do: 300 epochs, 50 without gain."""
+    known = model_class(name).config_type.model_fields
+    return {key: value for key, value in {"epochs": 300, "patience": 50}.items() if key in known}
+
+
 def show(name: str, hr: float, ndcg: float, wall: float, cpu: float) -> None:
     """Print one row."""
     print(f"{name:28} {hr:8.4f} {ndcg:8.4f} {wall:9.1f} {cpu:9.1f}", flush=True)
@@ -135,7 +142,12 @@ def main() -> None:
         )
         results = json.loads((out / "results.json").read_text())
         split = json.loads((out / "split.json").read_text())
-        source = read_pairs(data_folder / options.source / f"{options.source}.inter")
+        source, target = (
+            read_pairs(data_folder / domain / f"{domain}.inter")
+            for domain in (options.source, options.target)
+        )
+    if {tuple(row) for rows in split.values() for row in rows} != set(target):
+        parser.error("the peer's split is not of the target's rows: its names were read wrongly")
     data, test = split_data(source, split, (options.source, options.target))
     print(
         f"{len(data.user_ids)} users, {len(data.target_items)} items, {len(test.user_rows)} tested"
@@ -150,7 +162,7 @@ def main() -> None:
                 *(found[key] for key in ("hit@10", "ndcg@10", "wall", "cpu")),
             )
     for name in options.ours:
-        model, clock = create(name), Clock()
+        model, clock = create(name, as_long(name)), Clock()
         model.fit(data, FitContext(seed=options.seed))
         cost = clock.cost()
         found = evaluate(model, data, test, [Full(k=10)]).summary()

@@ -48,14 +48,17 @@ def configured(model: str, folder: Path, domains: dict[str, str], out: Path) -> 
     }
 
 
-def rows(dataset: Any, names: Any) -> list[list[str]]:  # noqa: ANN401  (the peer's own classes)
-    """Return the rows of one part of a split as names of users and items."""
-    fields = (dataset.uid_field, dataset.iid_field)
-    found = (
-        [names.field2id_token[field][row] for row in dataset.inter_feat[field].tolist()]
-        for field in fields
-    )
-    return [[str(user), str(item)] for user, item in zip(*found, strict=True)]
+def rows(part: Any, names: Any) -> list[list[str]]:  # noqa: ANN401  (the peer's own classes)
+    """Return the rows of one part of a split as names of users and items.
+
+    Args:
+        part: Of the target's rows.
+        names: The whole; its tables of name -> number are right, its `id2token` is one off where users are shared.
+    """
+    tables = (names.target_user_ID_remap_dict, names.target_item_ID_remap_dict)
+    users, items = ({number: name for name, number in one.items()} for one in tables)
+    found = (part.inter_feat[field].tolist() for field in (part.uid_field, part.iid_field))
+    return [[users[user], items[item]] for user, item in zip(*found, strict=True)]
 
 
 def run(model: str, folder: Path, domains: dict[str, str], out: Path) -> dict[str, Any]:
@@ -68,9 +71,8 @@ def run(model: str, folder: Path, domains: dict[str, str], out: Path) -> dict[st
 
     def building() -> list[Any]:
         built: list[Any] = build()
-        target = dataset.target_domain_dataset
         for name, part in zip(("train", "valid", "test"), built[2:], strict=True):
-            kept[name] = rows(part, target)
+            kept[name] = rows(part, dataset)
         return built
 
     dataset.build = building
