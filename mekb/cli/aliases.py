@@ -22,8 +22,10 @@ app = typer.Typer(no_args_is_help=True, help="Build, import and ask the alias ta
 
 def _facts(report: BuildReport) -> dict[str, object]:
     """Return the counts of a build, reasons of what was left out spelled out."""
-    counted = ("pages_read", "articles", "redirects", "links", "surfaces", "entities", "pairs")
-    counted += ("damaged_places", "invalid_utf8")
+    counted = (
+        *("pages_read", "articles", "redirects", "links", "surfaces", "entities", "pairs"),
+        *("damaged_places", "invalid_utf8"),
+    )
     facts: dict[str, object] = {name: getattr(report, name) for name in counted}
     for name in ("skipped_pages", "rejected_links", "rejected_rows", "dropped_pairs"):
         facts[name] = ", ".join(f"{n} {reason}" for reason, n in getattr(report, name).items())
