@@ -32,6 +32,7 @@ from mekb.cli.options import (
 if TYPE_CHECKING:
     from entity_linking.evaluate import Evaluation, Group
     from entity_linking.figures import Figure
+    from entity_linking.mentions import Mention
 
 DEFAULT_COMMAND = "items"
 
@@ -129,7 +130,8 @@ def items(
         )
     if text is not None:
         mentions = api.link_text(store, text, settings=settings)
-        print_rows([dataclasses.asdict(mention) for mention in mentions], format, title="Mentions")
+        shown = dataclasses.asdict if format is Format.JSON else _in_short
+        print_rows([shown(mention) for mention in mentions], format, title="Mentions")
         return
     with progress(quiet=quiet) as on_progress:
         done = api.link(store, settings=settings, force=force, on_progress=on_progress)
@@ -138,6 +140,28 @@ def items(
         print_json(done)
     elif done.report is not None:
         print_facts(dataclasses.asdict(done.report), title="Linked")
+
+
+def _in_short(mention: "Mention") -> dict[str, object]:
+    """Return what a table has room for: where, what, how sure, and what else it might be."""
+    others = [one for one in mention.candidates if one.entity_id != mention.entity_id]
+    return {
+        "place": f"{mention.start}-{mention.stop}",
+        "surface": mention.surface,
+        "id": _identifier(mention.entity_id),
+        "title": mention.title,
+        "P(e|m)": mention.prior,
+        "score": mention.score,
+        "reason": mention.reason,
+        "others": [f"{_identifier(one.entity_id)} {one.prior:.2f}" for one in others],
+    }
+
+
+def _identifier(entity_id: int) -> str:
+    """Return the QID, or the number of what Wikidata does not know."""
+    from alias_tables.schema import PAGE_ID_BASE
+
+    return f"Q{entity_id}" if entity_id < PAGE_ID_BASE else str(entity_id)
 
 
 @app.command("import")

@@ -324,3 +324,13 @@ def test_the_entry_points_are_one_program(project):
     assert wrong.returncode == 1
     assert wrong.stderr.count("\n") == 1
     assert "Traceback" in left("--debug", "runs", "absent.duckdb").stderr
+
+
+def test_a_linked_text_is_a_row_a_mention_with_what_else_it_might_be(mekb, project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    ran = mekb("link", project.store, "--text", "Dune")
+    assert ran.code == 0, ran.err
+    (row,) = [line for line in ran.out.splitlines() if "0-4" in line]
+    cells = [cell.strip() for cell in row.split("│")[1:-1]]
+    assert cells[:4] == ["0-4", "Dune", "Q190192", "Dune (novel)"]
+    assert "Q60834962 0." in cells[-1]

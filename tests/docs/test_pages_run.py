@@ -35,6 +35,8 @@ GOES_ON_FROM = {
 """Page -> the page in whose folder it goes on; None begins with the files of the sample world alone."""
 OF_A_MODEL = {"train", "evaluate", "compare", "recommend", "explain"}
 """Commands whose numbers and names are those of a real model on the page, and of a tiny one here."""
+UNENDING = {"serve"}
+"""Commands that go on until they are stopped; `tests/serve` runs them."""
 SMALL = {"max_tokens": 16, "embedding_size": 8, "epochs": 1, "head_epochs": 1, "batch_size": 256}
 FENCE = re.compile(
     r"^```(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?[^\n]*\n(?P<body>.*?)^```\s*$",
@@ -171,7 +173,7 @@ class Walk:
             match step:
                 case File(name, text):
                     (place / name).write_text(text, encoding="utf-8")
-                case Command():
+                case Command(words) if words[0] not in UNENDING:
                     check_command(page, step, mekb)
                 case Program(code, line):
                     make_way(page, place)
