@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -141,16 +141,21 @@ def ask_all(
     """Share questions among clients that ask at once, each one after the other; return seconds and answers."""
     answers: list[Answered] = [Answered(0.0, 0, {})] * len(asked)
 
-    def share(first: int) -> None:
-        with httpx.Client(base_url=address, timeout=120, trust_env=False) as client:
-            client.get("/health")
-            for place in range(first, len(asked), n_clients):
-                answers[place] = ask(client, asked[place])
+    def share(first: int, client: httpx.Client) -> None:
+        for place in range(first, len(asked), n_clients):
+            answers[place] = ask(client, asked[place])
 
-    started = time.perf_counter()
-    with ThreadPoolExecutor(n_clients) as pool:
-        list(pool.map(share, range(n_clients)))
-    return time.perf_counter() - started, answers
+    with ExitStack() as stack, ThreadPoolExecutor(n_clients) as pool:
+        # Made, and connected, before the clock runs: what a client costs to make is not the server's.
+        clients = [stack.enter_context(_client(address)) for _ in range(n_clients)]
+        list(pool.map(lambda client: client.get("/health"), clients))
+        started = time.perf_counter()
+        list(pool.map(share, range(n_clients), clients))
+        return time.perf_counter() - started, answers
+
+
+def _client(address: str) -> httpx.Client:
+    return httpx.Client(base_url=address, timeout=120, trust_env=False, verify=False)  # noqa: S501  no TLS here
 
 
 def is_right(

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import faiss
 from fastapi import Response
 from pydantic import BaseModel
 
@@ -36,7 +37,9 @@ class Desk:
         self.n_taken = 0
         """Places that are taken now."""
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="mekb-answer")
+        self._threads = ThreadPoolExecutor(
+            settings.threads, thread_name_prefix="mekb-answer", initializer=_alone
+        )
 
     async def answer(self, work: Callable[[Served], BaseModel]) -> Response:
         """Work out an answer by the bundle served now, and return it as JSON.
@@ -65,6 +68,11 @@ class Desk:
         self.host.leave(served)
         with self._lock:
             self.n_taken -= 1
+
+
+def _alone() -> None:
+    """Let this thread search on one core: dozens of them, each with a team of its own, would only wait for one another."""
+    faiss.omp_set_num_threads(1)
 
 
 def _answered(served: Served, work: Callable[[Served], BaseModel]) -> bytes:
