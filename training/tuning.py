@@ -79,7 +79,7 @@ SPACES: Mapping[str, Space] = {
         **MAPPING,
         "embedding_size": Choice((32, 64, 128)),
         "learning_rate": LogUniform(5e-4, 5e-2),
-        "margin": Choice((0.1, 0.2, 0.5, 1.0)),
+        "margin": Choice((0.2, 0.5, 1.0, 2.0)),
         "unsupervised_weight": Choice((0.0, 0.2, 0.5, 1.0)),
         "n_hops": Choice((0, 1, 2)),
     },
