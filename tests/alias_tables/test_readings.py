@@ -227,11 +227,15 @@ def test_case_67_killed_and_resumed_is_the_same_as_uninterrupted(
 @needs_proc
 @pytest.mark.slow
 def test_ctrl_c_ends_all_workers_without_a_word_from_them(slow_dump, tmp_path):
-    work = tmp_path / "work"
-    process = run_script(slow_dump, work, tmp_path / "s.duckdb")
-    wait_until(lambda: finished(work, "read") >= 2)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    for attempt in range(5):
+        work = tmp_path / f"work{attempt}"
+        process = run_script(slow_dump, work, tmp_path / f"s{attempt}.duckdb")
+        wait_until(lambda: finished(work, "read") >= 2)  # noqa: B023  asked within the turn
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+        if process.returncode != 0:
+            break
+        assert said == ""  # on a busy machine a build may be through before the signal comes
     assert process.returncode != 0
     assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1
     wait_until(lambda: not processes_of(process.pid))

@@ -169,7 +169,8 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
         assert "generated:" not in text
         for source in resources.fetched:
             assert not re.match(r"(?:[a-z]+:)?//", source), f"{name}.html fetches {source}"
-            assert (site / source.split("?")[0].split("#")[0]).exists(), f"{name}: {source}"
+            file = source.split("?")[0].split("#")[0].lstrip("/")  # 404.html begins at the root
+            assert (site / file).exists(), f"{name}: {source}"
         for sheet in re.findall(r"<style[^>]*>(.*?)</style>", text, re.DOTALL):
             assert "http" not in sheet
     assert {Path(name).stem for name in in_nav()} <= set(pages)

@@ -110,8 +110,9 @@ def test_no_bytes_of_a_broken_request_are_answered_with_a_traceback(server):
 def test_the_log_is_json_without_a_word_of_what_was_asked(server):
     with server.client() as client:
         client.post("/profile", json={"text": "Miles Davis, my darkest secret"})
-    lines = [line for line in server.said().splitlines() if line.startswith("{")]
-    assert json.loads(lines[-1])["route"] == "/profile"
+    wait_for(server, '"/profile"', 1)
+    lines = [json.loads(line) for line in server.said().splitlines() if line.startswith("{")]
+    assert "/profile" in {line["route"] for line in lines}
     assert "secret" not in server.said()
     assert "b001" not in server.said()
 
