@@ -136,12 +136,14 @@ def test_a_plan_with_false_boundaries_reads_parts_whole(dump, whole, tmp_path, m
 def run_script(dump, work, store, guard="if __name__ == '__main__':") -> subprocess.Popen:
     """Start a build in a process of its own, in a process group of its own."""
     script = (
-        "import sys, duckdb\n"
+        "import signal, sys, duckdb\n"
         "from pathlib import Path\n"
         "from alias_tables.build import build\n"
         "from alias_tables.inputs import BuildInputs\n"
         "from alias_tables.options import BuildOptions\n"
         f"{guard}\n"
+        # Whoever runs the tests in the background may have Ctrl-C ignored, and children inherit that.
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    dump, work, store = map(Path, sys.argv[1:4])\n"
         f"    options = BuildOptions(workers=2, work=work, slice_bytes={SLICE})\n"
         "    build(duckdb.connect(str(store)), BuildInputs(dumps=(dump,)), options=options)\n"
@@ -227,15 +229,11 @@ def test_case_67_killed_and_resumed_is_the_same_as_uninterrupted(
 @needs_proc
 @pytest.mark.slow
 def test_ctrl_c_ends_all_workers_without_a_word_from_them(slow_dump, tmp_path):
-    for attempt in range(5):
-        work = tmp_path / f"work{attempt}"
-        process = run_script(slow_dump, work, tmp_path / f"s{attempt}.duckdb")
-        wait_until(lambda: finished(work, "read") >= 2)  # noqa: B023  asked within the turn
-        os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=120)
-        if process.returncode != 0:
-            break
-        assert said == ""  # on a busy machine a build may be through before the signal comes
+    work = tmp_path / "work"
+    process = run_script(slow_dump, work, tmp_path / "s.duckdb")
+    wait_until(lambda: finished(work, "read") >= 2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
     assert process.returncode != 0
     assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1
     wait_until(lambda: not processes_of(process.pid))
