@@ -134,7 +134,7 @@ class _Run:
     def epoch(self, state: Snapshot) -> Snapshot:
         """Return the state after one more epoch."""
         started = time.monotonic()
-        _seed(self.context.seed, state.epoch, self.ranks.rank)
+        _seed(self.context.seed, state.epoch)
         loss, speed = self._steps(state)
         if not is_finite(self.task.module):
             raise TrainingError(f"a weight is NaN or infinite after epoch {state.epoch + 1}")
@@ -164,6 +164,8 @@ class _Run:
         batches = self.task.batches(state.epoch)
         if self.ranks.n_ranks > 1 and isinstance(batches, SharedEpoch):
             batches = batches.share(self.ranks.rank, self.ranks.n_ranks)
+            if not self.ranks.is_first:
+                _seed(self.context.seed, state.epoch, self.ranks.rank)
         total, n_examples = (state.sums.get(name, 0.0) for name in ("loss", "examples"))
         speed, clock = Speedometer(self.speed.peak), self._clock()
         for number, batch in enumerate(self._from(state, batches), start=state.step):
@@ -301,8 +303,11 @@ NO_HOST_MEMORY = "can't allocate memory"
 """What torch's allocator of host memory says, in a plain RuntimeError."""
 
 
-def _seed(seed: int, epoch: int, rank: int) -> None:
-    """Seed torch for an epoch; the first rank's numbers are those of a process alone."""
+def _seed(seed: int, epoch: int, rank: int = 0) -> None:
+    """Seed torch for an epoch; the first rank's numbers are those of a process alone.
+
+    Where every rank goes through whole batches, all draw the first one's: their gradients are then equal.
+    """
     parts = [seed, epoch] if rank == 0 else [seed, epoch, rank]
     torch.manual_seed(int(np.random.default_rng(parts).integers(2**62)))
 

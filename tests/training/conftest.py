@@ -69,8 +69,8 @@ def liked(rng: np.random.Generator, n_items: int, n_liked: int) -> csr_array:
     return csr_array(matrix)
 
 
-@pytest.fixture
-def world() -> World:
+def checkerboard() -> World:
+    """Return the world of the fixture `world`, for processes of a test's own."""
     rng = np.random.default_rng(5)
     interactions = {"books": liked(rng, N_BOOKS, 5), "films": liked(rng, N_FILMS, 4)}
     titles = {
@@ -92,6 +92,11 @@ def world() -> World:
     )
     blocks = np.arange(len(BLOCKS))
     return World(data, split.test, np.repeat(blocks, N_USERS), np.repeat(blocks, N_FILMS), profiles)
+
+
+@pytest.fixture
+def world() -> World:
+    return checkerboard()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def launch(folder: Path, rank: int, n_ranks: int, port: int) -> subprocess.Popen:
+def launch(folder: Path, bert: Path, rank: int, n_ranks: int, port: int) -> subprocess.Popen:
     """Start a process as `torchrun` does; with one rank, as anybody does."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     if n_ranks > 1:
@@ -39,18 +39,19 @@ def launch(folder: Path, rank: int, n_ranks: int, port: int) -> subprocess.Popen
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
         }
-    command = [sys.executable, str(SCRIPT), str(folder)]
+    command = [sys.executable, str(SCRIPT), str(folder), str(bert)]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
 @pytest.fixture(scope="module")
-def reached(tmp_path_factory):
+def reached(tmp_path_factory, tiny_bert):
     """Return what each of two ranks, and a process alone, wrote: (folder of two, folder of one)."""
     two, one = tmp_path_factory.mktemp("two"), tmp_path_factory.mktemp("one")
     port = free_port()
-    running = [launch(two, 0, 2, port), launch(two, 1, 2, port), launch(one, 0, 1, port)]
+    ranks = [(two, 0, 2), (two, 1, 2), (one, 0, 1)]
+    running = [launch(folder, tiny_bert, rank, n, port) for folder, rank, n in ranks]
     for process in running:
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0, output
@@ -71,6 +72,14 @@ def test_two_ranks_reach_the_weights_of_one_however_uneven_their_parts(reached):
                 torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-12, msg=name)
     assert not torch.equal(alone["dealt/weights"], torch.full((3,), 0.1, dtype=torch.float64))
     assert not torch.allclose(alone["dealt/weights"], alone["clipped/weights"])
+
+
+def test_models_of_the_registry_reach_on_two_ranks_what_they_reach_alone(reached):
+    pair, alone = results(reached, "fit_models")
+    assert {name.partition("/")[0] for name in alone} == {"bpr_mf", "ddtcdr", "embedme"}
+    for found in pair:
+        for name, value in alone.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-5, atol=2e-6, msg=name)
 
 
 def test_only_the_first_rank_validates_and_writes(reached):

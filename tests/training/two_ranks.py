@@ -1,10 +1,11 @@
-"""What the ranks of `test_ranks.py` run: python two_ranks.py FOLDER, alone or as one of two processes.
+"""What the ranks of `test_ranks.py` run: python two_ranks.py FOLDER BERT, alone or as one of two processes.
 
-Each process writes what it reached to FOLDER/<name>.safetensors, in float64.
+Each process writes what it reached to FOLDER/<name>.safetensors, in float64; models of the registry as they are.
 """
 # ruff: noqa: D102  (tasks of tests)
 
 import contextlib
+import importlib.util
 import os
 import sys
 from dataclasses import replace
@@ -20,6 +21,7 @@ from training.errors import TrainingError
 from training.loop import Batch, LoopConfig, fit_epochs, make_fabric
 from training.losses import Chunks, full_softmax
 from training.ranks import Ranks, in_turn
+from training.registry import create
 from training.sharded_softmax import Shard, ShardedTable
 
 N_ITEMS, DIM = 11, 4
@@ -95,7 +97,7 @@ def fit_lines(folder, rank):
     ):
         config = LoopConfig(epochs=4, learning_rate=0.05, weight_decay=0.01, **options)
         own = folder / f"{name}-{rank}"
-        task = Line(dealt)
+        task = Line(dealt, dropout=0.0 if dealt else 0.4)
         report = fit_epochs(task, config, FitContext(seed=2, folder=own))
         found |= {f"{name}/{key}": value for key, value in task.module.state_dict().items()}
         found[f"{name}/losses"] = torch.tensor(report.losses, dtype=torch.float64)
@@ -202,10 +204,41 @@ def turns(folder, rank):
     return {"held": torch.tensor(1)}
 
 
+def fit_models(folder, rank):
+    """Fit a model whose batches are dealt out, and two that every rank goes through whole; one of them draws."""
+    name = "conftest_of_ranks"
+    found = importlib.util.spec_from_file_location(name, Path(__file__).with_name("conftest.py"))
+    sys.modules[name] = importlib.util.module_from_spec(found)
+    found.loader.exec_module(sys.modules[name])
+    data = sys.modules[name].checkerboard().data
+    states = {}
+    for model, settings in (
+        ("bpr_mf", {"embedding_size": 8, "epochs": 3, "batch_size": 32}),
+        ("ddtcdr", {"epochs": 2, "autoencoder_epochs": 2, "autoencoder_batch_size": 24}),
+        ("embedme", {**EMBEDME, "encoder": sys.argv[2]}),
+    ):
+        one = create(model, settings)
+        one.fit(data, FitContext(seed=1, folder=folder / f"{model}-{rank}"))
+        states |= {f"{model}/{name}": torch.from_numpy(v) for name, v in one.state().items()}
+    return {name: value for name, value in states.items() if value.dtype == torch.float32}
+
+
+EMBEDME = {
+    "max_tokens": 32,
+    "embedding_size": 16,
+    "epochs": 3,
+    "batch_size": 16,
+    "learning_rate": 3e-3,
+    "hidden_dropout": 0.0,
+    "mlp_dropout": 0.0,
+}
+"""Without dropout, of which ranks draw different parts: with it they agree with one another only."""
+
+
 def main(folder, rank):
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
-    for work in (fit_lines, interrupted, spoilt, sharded, turns):
+    for work in (fit_lines, interrupted, spoilt, sharded, turns, fit_models):
         found = work(folder, rank)
         tensors = {name: value.detach().contiguous() for name, value in found.items()}
         save_file(tensors, folder / f"{work.__name__}-{rank}.safetensors")
