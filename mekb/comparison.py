@@ -169,6 +169,11 @@ def _notes(by_name: Mapping[str, Sequence[Run]]) -> list[str]:
     for name, runs in by_name.items():
         refused = {run.outcome.facts["refused"] for run in runs if "refused" in run.outcome.facts}
         notes += [f"{name} counts as chance: {reason}" for reason in sorted(refused)]
+        trials = [] if runs[0].entry.is_changed else [run.trials for run in runs if run.seed == 0]
+        failed = [one["refused"] for own in trials for one in own if "refused" in one]
+        if failed:
+            n_trials = sum(len(own) for own in trials)
+            notes.append(f"{name}: {len(failed)} of {n_trials} trials failed, such as: {failed[0]}")
     n_kept = sum(not run.is_new for runs in by_name.values() for run in runs)
     if n_kept:
         notes.append(f"{n_kept} runs were there already and were taken up")

@@ -27,9 +27,10 @@ from mekb.scoring import ScoringConfig
 from mekb.split_files import SplitParts, read_split, write_split
 from mekb.store import Store
 from mekb.worlds import world_of
-from training.comparison import Clock, Outcome, fit_and_measure
-from training.contract import FitContext, Progress
+from training.comparison import REFUSALS, Clock, Outcome, fit_and_measure
+from training.contract import FitContext, Progress, Recommender
 from training.controls import without_sources
+from training.dataset import Dataset
 from training.embedme.config import PRESETS
 from training.errors import CannotJudgeError, ConfigError
 from training.protocols import Full, Listed, Protocol, Sampled
@@ -203,15 +204,22 @@ class Runner:
         found = read_trial(file, key)
         if found is not None:
             return found
-        clock, model = Clock(), create(entry.model, settings)
-        facts: dict[str, Any] = {"settings": settings}
-        try:
-            model.fit(data(entry.name).data, self._context(0))
-            facts["value"] = validation_ndcg(model, data(entry.name).data, deciding)
-        except CannotJudgeError as error:
-            facts |= {"value": 0.0, "refused": str(error)}
+        made, clock, model = data(entry.name).data, Clock(), create(entry.model, settings)
+        found = self._judged(model, made, deciding)
         cost = clock.cost()
-        return write_trial(file, key, {**facts, "wall": cost.wall, "cpu": cost.cpu})
+        facts = {"settings": settings, **found, "wall": cost.wall, "cpu": cost.cpu}
+        return write_trial(file, key, facts)
+
+    def _judged(self, model: Recommender, data: Dataset, deciding: Protocol) -> dict[str, Any]:
+        """Return what a trial is worth: nothing where the model refuses the data or diverges."""
+        try:
+            model.fit(data, self._context(0))
+        except REFUSALS as error:
+            return {"value": 0.0, "refused": str(error)}
+        try:
+            return {"value": validation_ndcg(model, data, deciding)}
+        except CannotJudgeError as error:
+            return {"value": 0.0, "refused": str(error)}
 
     @property
     def deciding(self) -> Protocol:

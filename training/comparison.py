@@ -19,10 +19,13 @@ from jaxtyping import Float32
 
 from training.contract import FitContext, Need, Recommender
 from training.dataset import Dataset, HeldOut
-from training.errors import CannotJudgeError, DatasetError
+from training.errors import CannotJudgeError, DatasetError, DivergedError
 from training.evaluate import Evaluation, Measure, Protocol, compare, evaluate, evaluate_scores
 from training.schema import METRICS
 from training.significance import Difference, Interval, holm
+
+REFUSALS = (CannotJudgeError, DatasetError, DivergedError)
+"""What a model may say in place of a score: it then counts as chance, and the others go on."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def fit_and_measure(
     protocols: Sequence[Protocol],
     context: FitContext,
 ) -> Outcome:
-    """Fit a model and measure it; one that refuses the data counts as chance, with the reason kept.
+    """Fit a model and measure it; one that refuses the data or diverges counts as chance, with the reason kept.
 
     Raises:
         DatasetError: the split leaks, or has no positive.
@@ -78,7 +81,7 @@ def fit_and_measure(
         report = model.fit(data, context)
         fit, clock = clock.cost(), Clock()
         found = evaluate(model, data, test, protocols)
-    except (CannotJudgeError, DatasetError) as error:
+    except REFUSALS as error:
         return _refused(model.name, str(error), data, test, protocols)
     return Outcome(
         found,

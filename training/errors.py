@@ -5,6 +5,7 @@ TrainingError
 ├── DatasetError      the data cannot be trained on
 ├── CannotJudgeError  a model was asked about users or items it has no ground to judge
 ├── CheckpointError   a model folder is damaged, forged or of another version
+├── DivergedError     a loss or a weight became NaN or infinite
 └── EncoderError      the text encoder is not to be had
 """
 
@@ -27,6 +28,10 @@ class CannotJudgeError(TrainingError):
 
 class CheckpointError(TrainingError):
     """A model folder is incomplete, altered, or written by an incompatible version."""
+
+
+class DivergedError(TrainingError):
+    """What is learned is no number any more; says where, and what to change."""
 
 
 class EncoderError(TrainingError):

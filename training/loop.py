@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from training.contract import FitContext, FitReport, Progress
-from training.errors import TrainingError
+from training.errors import DivergedError, TrainingError
 from training.optimisation import (
     LoopConfig,
     OptimizerName,
@@ -71,7 +71,8 @@ def fit_epochs(task: Task, config: LoopConfig, context: FitContext) -> FitReport
 
     Raises:
         ConfigError: the device or the precision is not to be had.
-        TrainingError: the loss or a weight became NaN or infinite, or memory ran out; says where.
+        DivergedError: the loss or a weight became NaN or infinite; says where.
+        TrainingError: memory ran out; says where and what batch to try.
     """
     started = time.monotonic()
     fabric = make_fabric(context)
@@ -137,7 +138,7 @@ class _Run:
         _seed(self.context.seed, state.epoch)
         loss, speed = self._steps(state)
         if not is_finite(self.task.module):
-            raise TrainingError(f"a weight is NaN or infinite after epoch {state.epoch + 1}")
+            raise DivergedError(f"a weight is NaN or infinite after epoch {state.epoch + 1}")
         self.module.eval()
         record = {
             "epoch": state.epoch + 1,
@@ -227,7 +228,7 @@ class _Run:
                 return 0.0, 0.0, 0.0, 0.0
             if not math.isfinite(total):
                 users = ", ".join(map(str, [] if batch is None else batch.user_ids[:5]))
-                raise TrainingError(
+                raise DivergedError(
                     f"loss is {total / n_all} in {where} (users {users}, ...): lower learning_rate or set clip_norm"
                 )
             if loss is not None:

@@ -12,12 +12,16 @@ from mekb.comparison_plan import CONTROLS, Plan, entries_of
 from mekb.comparison_tables import as_csv, as_latex, as_markdown, flat, segment_rows
 from mekb.config import Settings
 from mekb.errors import UnknownError
+from training.baselines.popularity import Popularity
+from training.config import ModelConfig
 from training.controls import ShuffledItems
 from training.dataset import Dataset
 from training.embedme.ablations import ABLATIONS
 from training.embedme.config import EmbedMeConfig
+from training.errors import DatasetError, DivergedError
+from training.registry import MODELS
 from training.split_config import SplitConfig
-from training.tuning import SPACES, settings_to_try
+from training.tuning import SPACES, Choice, settings_to_try
 
 SETTINGS = Settings(split=SplitConfig(n_folds=3, valid_share=0.3, seed=2, drop_twins=False))
 PLAN = Plan(models=("popularity", "source_knn", "ease"), n_seeds=2, n_folds=2, n_trials=3)
@@ -237,3 +241,52 @@ def test_settings_to_try_are_allowed_ones():
             model_class(name).config_type.model_validate(settings)
     assert settings_to_try("ease", 4, seed=1) != settings_to_try("ease", 4, seed=2)
     assert settings_to_try("ease", 4, fixed={"ridge": 2.0}) == [{"ridge": 2.0}]
+
+
+class MoodyConfig(ModelConfig):
+    """How a fit ends."""
+
+    mood: str = "calm"
+
+
+class Moody(Popularity):
+    """Diverges in trials and fits of one setting, and refuses the data in those of another."""
+
+    config_type = MoodyConfig
+
+    def fit(self, data, context):
+        """Learn, or not."""
+        if self.config.mood == "diverges":
+            raise DivergedError("loss is nan in epoch 1")
+        if self.config.mood == "refuses":
+            raise DatasetError("moody needs other data")
+        return super().fit(data, context)
+
+
+@pytest.fixture
+def moody(monkeypatch):
+    monkeypatch.setitem(MODELS, "moody", (__name__, "Moody"))
+    monkeypatch.setitem(SPACES, "moody", {"mood": Choice(("diverges", "refuses", "calm"))})
+
+
+@pytest.mark.usefixtures("moody")
+def test_a_trial_that_diverges_or_refuses_is_none_and_the_others_go_on(store, plan):
+    found = run(store, plan, models=("moody", "ease"), n_folds=1, n_seeds=1)
+    values = {row["model"]: row["NDCG@10 full"]["mean"] for row in found.rows}
+    assert found.rows[0]["settings"] == [{"mood": "calm"}]
+    assert values["moody"] > 0
+    assert "moody: 2 of 3 trials failed, such as: loss is nan in epoch 1" in found.notes
+
+
+@pytest.mark.usefixtures("moody")
+@pytest.mark.parametrize(
+    ("mood", "reason"), [("diverges", "loss is nan"), ("refuses", "other data")]
+)
+def test_a_model_that_diverges_or_refuses_counts_as_chance(store, plan, mood, reason):
+    settings = {"moody": {"mood": mood}}
+    found = run(
+        store, plan, models=("ease", "moody"), model_settings=settings, n_folds=1, n_seeds=1
+    )
+    assert [row["model"] for row in found.rows] == ["ease", "moody"]
+    assert found.rows[1]["judged"].startswith("0 of ")
+    assert [one for one in found.notes if "moody counts as chance" in one and reason in one]
