@@ -18,6 +18,7 @@ from alias_tables.schema import CUSTOM_ID_BASE, PAGE_ID_BASE
 from mekb.errors import ConfigError
 from mekb.one_hop import OneHop
 from mekb.scoring import ScoringConfig, interest_weights, inverse_user_frequency
+from training.dataset import TitleWeights
 
 SEPARATOR = " [SEP] "
 """BERT's separator between entities (paper 002, section 3.2.2)."""
@@ -115,7 +116,7 @@ class EntityTable:
 
 
 class ProfileScorer:
-    """Scores histories; it is a `training.dataset.ProfileSource`.
+    """Scores histories; it is a `training.dataset.WeightedProfileSource`.
 
     Args:
         entities: The entities, with what was counted on training rows.
@@ -196,18 +197,27 @@ class ProfileScorer:
         """Return the profile text of each history; "" where nothing is known."""
         return self.texts_of(self.weights(histories))
 
+    def weighted_texts(self, histories: Mapping[str, csr_array]) -> tuple[list[str], TitleWeights]:
+        """Return the profile texts with what each of their titles weighs."""
+        return self.weighted_texts_of(self.weights(histories))
+
     def texts_of(self, weights: csr_array) -> list[str]:
         """Return titles by falling weight, ties by entity row, for each row of weights."""
+        return self.weighted_texts_of(weights)[0]
+
+    def weighted_texts_of(self, weights: csr_array) -> tuple[list[str], TitleWeights]:
+        """Return the texts of rows of weights, and the weights of their titles."""
         weights = self._read(weights)
         rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
         order = np.lexsort((weights.indices, -weights.data, rows))
-        entities = weights.indices[order]
+        entities, heavy = weights.indices[order], weights.data[order].astype(np.float32)
         titles = self.entities.titles
-        starts, stops = weights.indptr[:-1], weights.indptr[1:]
-        return [
-            SEPARATOR.join(titles[row] for row in entities[start : min(stop, start + MAX_ENTITIES)])
-            for start, stop in zip(starts, stops, strict=True)
+        parts = [
+            slice(start, min(stop, start + MAX_ENTITIES))
+            for start, stop in zip(weights.indptr[:-1], weights.indptr[1:], strict=True)
         ]
+        texts = [SEPARATOR.join(titles[row] for row in entities[part]) for part in parts]
+        return texts, [heavy[part] for part in parts]
 
     def _read(self, weights: csr_array) -> csr_array:
         """Return what a model reads of MeKBs: with what is inferred beside it, where that is switched on."""

@@ -22,7 +22,7 @@ from training.controls import (
     SourceOnly,
     TitlesOnly,
 )
-from training.dataset import History, ProfileSource
+from training.dataset import History, ProfileSource, TitleWeights
 from training.splits import Split
 
 WIKIDATA = "wikidata"
@@ -62,11 +62,15 @@ class FrequencyOrder:
 
     def texts(self, histories: History) -> list[str]:
         """Return the titles by falling count."""
+        return self.weighted_texts(histories)[0]
+
+    def weighted_texts(self, histories: History) -> tuple[list[str], TitleWeights]:
+        """Return the titles by falling count, and the counts as their weights."""
         counts = sum(
             (histories[domain] > 0).astype(np.float64) @ self._scorer.item_entities[domain]
             for domain in histories
         )
-        return self._scorer.texts_of(csr_array(counts))
+        return self._scorer.weighted_texts_of(csr_array(counts))
 
     def interests(self, histories: History) -> csr_array:
         """Return the numbers as they are."""

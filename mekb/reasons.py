@@ -55,13 +55,15 @@ class Reason:
 def encode(bundle: Bundle, weights: csr_array) -> npt.NDArray[np.float32]:
     """Return user vectors, shape (rows, dim), of rows of interest weights."""
     n_rows = weights.shape[0]
+    texts, title_weights = bundle.profiles.weighted_texts_of(weights)
     batch = UserBatch(
         ids=np.arange(n_rows, dtype=np.uint32),
         history=empty_history(
             n_rows, {domain: len(items.names) for domain, items in bundle.items.items()}
         ),
-        profiles=bundle.profiles.texts_of(weights),
+        profiles=texts,
         interests=bundle.profiles.interests_of(weights),
+        title_weights=title_weights,
     )
     return np.ascontiguousarray(bundle.model.user_vectors(batch))
 

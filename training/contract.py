@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from typing_extensions import override
 
 from training.config import ModelConfig
-from training.dataset import Dataset, Events, History
+from training.dataset import Dataset, Events, History, TitleWeights
 from training.errors import TrainingError
 
 
@@ -49,6 +49,8 @@ class UserBatch:
     """Shape (users, entities): the MeKBs as numbers (`ProfileSource.interests`)."""
     events: Mapping[str, Events] | None = None
     """Domain -> the rows of `history` one by one, with rating and time, low ratings too; None where unknown."""
+    title_weights: TitleWeights | None = None
+    """What each title of each profile weighs (`WeightedProfileSource`); None where unknown."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -175,6 +177,11 @@ class Recommender(ABC):
 
 class VectorRecommender(Recommender):
     """A model whose score is a dot product, so that an index of inner products can serve it."""
+
+    @property
+    def vectors_per_user(self) -> int:
+        """How many vectors a user has: one, unless a model says otherwise; then `user_vectors` raises."""
+        return 1
 
     @abstractmethod
     def item_vectors(self) -> Float32[np.ndarray, "items dim"]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt32
+from jaxtyping import Bool, Float32, Int64, UInt32
 from scipy.sparse import csr_array
 
 from training.errors import DatasetError
@@ -22,6 +22,8 @@ __all__ = [
     "HeldOut",
     "History",
     "ProfileSource",
+    "TitleWeights",
+    "WeightedProfileSource",
     "binary",
     "counts",
     "keep_entries",
@@ -32,6 +34,8 @@ __all__ = [
 
 History = Mapping[str, csr_array]
 """Domain -> matrix of shape (users, items of the domain); a stored value > 0 is a positive interaction."""
+TitleWeights = list[Float32[np.ndarray, " titles"]]
+"""Of each text one number a title, in order."""
 
 
 @runtime_checkable
@@ -49,6 +53,18 @@ class ProfileSource(Protocol):
         """Return the same MeKBs as numbers: shape (users, entities), above 0 where the user has the entity.
 
         Only the proportions within a row mean something; rows without any interest are empty.
+        """
+        ...
+
+
+@runtime_checkable
+class WeightedProfileSource(ProfileSource, Protocol):
+    """A source of profiles that also tells what each title of a text weighs."""
+
+    def weighted_texts(self, histories: History) -> tuple[list[str], TitleWeights]:
+        """Return what `texts` returns, and of each text one number a title, in order, above 0.
+
+        Only the proportions within a text mean something; of "" there are none.
         """
         ...
 

@@ -17,7 +17,15 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt32
 from scipy.sparse import csr_array
 
 from training.contract import Need, Recommender, UserBatch
-from training.dataset import Dataset, HeldOut, History, binary, counts, rows_of
+from training.dataset import (
+    Dataset,
+    HeldOut,
+    History,
+    WeightedProfileSource,
+    binary,
+    counts,
+    rows_of,
+)
 from training.errors import CannotJudgeError, DatasetError
 from training.metrics import Places
 from training.protocols import Full, Listed, Measure, Protocol, Sampled, Users
@@ -120,7 +128,12 @@ def with_profiles(data: Dataset, ids: UInt32[np.ndarray, " batch"], history: His
     """Return users of given histories, with the profiles of just those histories."""
     if data.profiles is None:
         return UserBatch(ids, history)
-    return UserBatch(ids, history, data.profiles.texts(history), data.profiles.interests(history))
+    source, weights = data.profiles, None
+    if isinstance(source, WeightedProfileSource):
+        texts, weights = source.weighted_texts(history)
+    else:
+        texts = source.texts(history)
+    return UserBatch(ids, history, texts, source.interests(history), title_weights=weights)
 
 
 def evaluate(

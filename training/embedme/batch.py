@@ -4,8 +4,9 @@ In: texts, entity titles joined by " [SEP] ". Out: `PackedRows`, several texts a
 itself and counting its own positions; the encoder gives for each what it would give alone, and no time goes
 into padding.
 
-A text is the sequence [CLS] t1 [SEP] t2 [SEP] ... tn [SEP], cut to `max_tokens` with the last token kept
-[SEP]: what the tokenizer makes of the whole text. Titles come by falling weight, so the lightest are cut.
+A text is the sequence [CLS] t1 [SEP] t2 [SEP] ... tn [SEP] (of a RoBERTa <s> t1 </s> t2 </s> ... tn </s>), cut
+to `max_tokens` with the last token kept [SEP]: what the tokenizer makes of the whole text. Titles come by falling
+weight, so the lightest are cut.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from training.errors import EncoderError
 
 SEPARATOR = " [SEP] "
 NO_SEQUENCE = -1
+NO_TITLE = -1
 
 
 class PackedRows(NamedTuple):
@@ -38,22 +40,44 @@ TITLES_KEPT = 200_000
 
 
 class ProfileTokenizer:
-    """Turns profile texts into token ids, each title once."""
+    """Turns profile texts into token ids, each title once.
 
-    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
+    Args:
+        tokenizer: It neither cuts nor pads.
+        max_tokens: Tokens of a text.
+        prefix: What an encoder wants before each text, such as E5's "query: ".
+
+    Raises:
+        EncoderError: the tokenizer has no first token or no separator.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int, prefix: str = "") -> None:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
-        first, separator = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-        if first is None or separator is None:
-            raise EncoderError("the tokenizer has no [CLS] or [SEP]: it is not a BERT's")
-        self._first, self._separator = first, separator
+        self._prefix = prefix
+        self._first, self._separator = frame_of(tokenizer)
         self._titles: dict[str, list[int]] = {}
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, at most `max_tokens`, with [CLS] and [SEP]."""
-        titles = [text.split(SEPARATOR) for text in texts]
+        return [self._assemble(each) for each in self._learned(texts)]
+
+    def titles(self, texts: Sequence[str]) -> list[Int64[np.ndarray, " tokens"]]:
+        """Return, for each token of `ids(texts)`, the number of the title it or its separator belongs to.
+
+        [CLS] belongs to none, `NO_TITLE`; what stands before a text belongs to its first title.
+        """
+        return [self._owners(each) for each in self._learned(texts)]
+
+    def _learned(self, texts: Sequence[str]) -> list[list[str]]:
+        titles = [(self._prefix + text).split(SEPARATOR) for text in texts]
         self._learn({title for each in titles for title in each})
-        return [self._assemble(each) for each in titles]
+        return titles
+
+    def _owners(self, titles: Sequence[str]) -> Int64[np.ndarray, " tokens"]:
+        lengths = np.array([len(self._titles[title]) + 1 for title in titles])
+        owners = np.repeat(np.arange(len(titles), dtype=np.int64), lengths)
+        return np.concatenate([[NO_TITLE], owners])[: self._max_tokens]
 
     def _learn(self, titles: set[str]) -> None:
         if len(self._titles) > TITLES_KEPT:
@@ -73,6 +97,23 @@ class ProfileTokenizer:
             if len(ids) >= self._max_tokens:
                 return [*ids[: self._max_tokens - 1], self._separator]
         return ids
+
+
+def frame_of(tokenizer: Tokenizer) -> tuple[int, int]:
+    """Return the ids of the first token and the separator: what the tokenizer puts around a text.
+
+    Raises:
+        EncoderError: it puts something else there.
+    """
+    nothing = tokenizer.encode("")
+    around = [
+        one for one, is_text in zip(nothing.ids, nothing.attention_mask, strict=True) if is_text
+    ]
+    if len(around) != 2:  # noqa: PLR2004  (one before, one after)
+        raise EncoderError(
+            "the tokenizer has no [CLS] or [SEP]: it is neither a BERT's nor a RoBERTa's"
+        )
+    return around[0], around[1]
 
 
 def pack(sequences: Sequence[Sequence[int]], row_tokens: int) -> PackedRows:

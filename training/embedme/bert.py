@@ -1,13 +1,15 @@
 """The language model and its tokenizer; the only module that knows transformers.
 
-In: the name of an encoder, or the files an encoder was saved as. Out: a BERT without pooling head whose
-attention runs fused (SDPA, no dropout on attention weights, which would forbid the fused kernel), and a
-WordPiece tokenizer that neither cuts nor pads.
+In: the name of an encoder, or the files an encoder was saved as. Out: a BERT, RoBERTa or XLM-RoBERTa without
+pooling head whose attention runs fused (SDPA, no dropout on attention weights, which would forbid the fused kernel),
+and a tokenizer that neither cuts nor pads, to which " [SEP] " is a separator whatever its own is called.
+
+A RoBERTa counts positions from the number of its padding token plus 1: `LanguageModel.first_position`.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -15,7 +17,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
-from training.encoder_files import find_encoder
+from training.embedme.batch import SEPARATOR, frame_of
+from training.encoder_files import Recipe, find_encoder, recipe_of
 from training.errors import CheckpointError, EncoderError
 from training.speed import transformer_flops
 
@@ -24,21 +27,26 @@ FOLDER = "encoder"
 CONFIG_FILE = f"{FOLDER}/config.json"
 TOKENIZER_FILE = f"{FOLDER}/tokenizer.json"
 WEIGHTS_FILE = f"{FOLDER}/model.safetensors"
-MODEL_TYPE = "bert"
-"""Packed rows need BERT's position ids, and profiles its [CLS] and [SEP]."""
+MODEL_TYPES = ("bert", "roberta", "xlm-roberta")
+"""Packed rows need learned position ids that are given, and profiles a first token and a separator."""
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A BERT with its tokenizer, and the files that rebuild both without weights."""
+    """An encoder with its tokenizer, and the files that rebuild both without weights."""
 
     bert: nn.Module
     hidden_size: int
     max_positions: int
+    """Tokens it can read at once."""
     tokenizer: Tokenizer
     n_layers: int
     files: Mapping[str, bytes]
     """`CONFIG_FILE` and `TOKENIZER_FILE`."""
+    first_position: int = 0
+    """Position id of a text's first token."""
+    recipe: Recipe = Recipe()  # noqa: RUF009  (a tuple)
+    """How it wants to be read; the mean of all tokens where it was rebuilt from files."""
 
     def training_flops(self, lengths: Sequence[int]) -> float:
         """Return the operations of forward and backward pass over texts of so many tokens."""
@@ -61,9 +69,10 @@ def load_language_model(
         pretrained: Its weights; without, its shape and tokenizer with random weights (torch's generator).
 
     Raises:
-        EncoderError: it is not here, is no BERT, or its files do not fit together.
+        EncoderError: it is not here, of no type that is read here, or its files do not fit together.
     """
     folder = find_encoder(name)
+    recipe = recipe_of(name, folder)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         _check_type(config.model_type, name)
@@ -79,7 +88,9 @@ def load_language_model(
     except (OSError, ValueError, KeyError, AttributeError) as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(f"encoder {name!r} cannot be loaded from {folder}: {line}") from error
-    return _language_model(bert, config.to_json_string(use_diff=False), text)
+    return replace(
+        _language_model(bert, config.to_json_string(use_diff=False), text), recipe=recipe
+    )
 
 
 def rebuild_language_model(files: Mapping[str, bytes]) -> LanguageModel:
@@ -103,9 +114,9 @@ def rebuild_language_model(files: Mapping[str, bytes]) -> LanguageModel:
 
 
 def _check_type(model_type: str, name: str) -> None:
-    if model_type != MODEL_TYPE:
+    if model_type not in MODEL_TYPES:
         raise EncoderError(
-            f"encoder {name!r} is of type {model_type!r}; EmbedMe reads {MODEL_TYPE!r} only"
+            f"encoder {name!r} is of type {model_type!r}; EmbedMe reads {', '.join(MODEL_TYPES)}"
         )
 
 
@@ -136,18 +147,40 @@ def _language_model(bert: nn.Module, config_text: str, tokenizer_text: str) -> L
     settings = json.loads(config_text)
     settings.pop("_name_or_path", None)  # a path of the machine it was loaded on
     bert.pooler = None  # type: ignore[assignment]  # the head of another task: not used, so not trained or saved
-    tokenizer = Tokenizer.from_str(tokenizer_text)
+    tokenizer = with_separator(Tokenizer.from_str(tokenizer_text))
     tokenizer.no_truncation()  # the packaged file cuts at 128 tokens
     tokenizer.no_padding()
     files = {
         CONFIG_FILE: (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode("utf-8"),
         TOKENIZER_FILE: tokenizer.to_str().encode("utf-8"),
     }
+    is_bert = settings["model_type"] == "bert"
+    first_position = 0 if is_bert else settings["pad_token_id"] + 1
     return LanguageModel(
         bert,
         settings["hidden_size"],
-        settings["max_position_embeddings"],
+        settings["max_position_embeddings"] - first_position,
         tokenizer,
         settings["num_hidden_layers"],
         files,
+        first_position,
     )
+
+
+def with_separator(tokenizer: Tokenizer) -> Tokenizer:
+    """Return the tokenizer with " [SEP] " read as its own separator, such as RoBERTa's </s>; a BERT's as it stands.
+
+    The text is replaced before the separator is looked for, so what is saved reads profile texts everywhere.
+    """
+    _, separator = frame_of(tokenizer)
+    name = tokenizer.id_to_token(separator)
+    stored = json.loads(tokenizer.to_str())
+    steps = [one for one in (stored["normalizer"],) if one is not None]
+    replacing = {"type": "Replace", "pattern": {"String": SEPARATOR}, "content": name}
+    if name == SEPARATOR.strip() or replacing in (steps and steps[0].get("normalizers", [])):
+        return tokenizer
+    for token in stored["added_tokens"]:
+        if token["content"] == name:
+            token["normalized"] = True  # looked for in the text as the normalizer leaves it
+    stored["normalizer"] = {"type": "Sequence", "normalizers": [replacing, *steps]}
+    return Tokenizer.from_str(json.dumps(stored))

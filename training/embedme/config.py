@@ -3,14 +3,19 @@
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from training.config import parse_config
-from training.encoder_files import MINILM
+from training.encoder_files import MINILM, Pooling
 from training.errors import ConfigError
 from training.evaluate import Full, Protocol, Sampled
 from training.loop import LoopConfig, OptimizerName, Schedule
 from training.losses import Products, Reduction
+
+FIRST_HAS_NO_SHARES = (
+    "the encoder's vector is its first token's state, in which weights and several interest vectors have no share:"
+    " set pooling=mean"
+)
 
 
 class ExampleMode(StrEnum):
@@ -33,6 +38,15 @@ class PopularityBias(StrEnum):
     """Plus log P(item) times a learned scale."""
 
 
+class WeightUse(StrEnum):
+    """How the text encoder sees what each interest weighs."""
+
+    ORDER = "order"
+    """By the order of the titles alone, as in the paper (section 3.2.2)."""
+    POOLING = "pooling"
+    """By the share of each title's states in the text's vector too (`training.embedme.reading`)."""
+
+
 class ValidationProtocol(StrEnum):
     """How validation users are ranked; see `training.evaluate`."""
 
@@ -44,13 +58,26 @@ class EmbedMeConfig(LoopConfig):
     """Settings of EmbedMe; the loop's are inherited."""
 
     encoder: str = MINILM
-    """"minilm", a folder, or the name of a BERT in the Hugging Face cache."""
+    """"minilm", a folder, or a BERT or RoBERTa in the Hugging Face cache, by its name there or a short one of
+    `training.encoder_files.HUB_NAMES` ("bert-base-uncased", "e5-base-v2", "blair-roberta-base")."""
+    pooling: Pooling | None = None
+    """Which states make a text's vector, "mean" or "first"; None as the encoder was trained to
+    (`training.encoder_files.recipe_of`)."""
+    profile_prefix: str | None = None
+    """Written before each profile; None what the encoder was trained with, E5's "query: ", most have nothing."""
+    item_prefix: str | None = None
+    """Written before each item's text, as above; E5's "passage: "."""
     pretrained: bool = True
     """Whether the encoder starts from its weights, or from random ones (the paper's ablation, section 4.3)."""
     max_tokens: int = Field(default=256, ge=8)
     """Tokens of a profile, N in section 3.2.2."""
     embedding_size: PositiveInt = 256
     """K in section 3.2.2."""
+    weights: WeightUse = WeightUse.ORDER
+    """How the text encoder sees what each interest weighs."""
+    interest_vectors: PositiveInt = 1
+    """Vectors a user; of several the one nearest to an item counts (`training.embedme.late_interaction`). A bundle
+    serves one."""
     examples: ExampleMode = ExampleMode.USER
     source_only_share: float = Field(default=0.5, ge=0, le=1)
     """Chance that a user with source rows is shown without any target row: a zero-shot user."""
@@ -87,6 +114,13 @@ class EmbedMeConfig(LoopConfig):
     """Dimensions in which interests go together, k of `taste`; 16 to 64 differ by less than .003."""
     taste_ridge: PositiveFloat = 10.0
     """Shrinkage of the taste map; 10 and 20 differ by less than .002."""
+    n_own_tastes: int = Field(default=0, ge=0)
+    """Dimensions of the taste space in which those who have target items among their interests are read by these
+    (`own_tastes`), beside the taste map; 0 leaves that out, as the paper does. Newcomers' scores are the same with any number."""
+    own_taste_ridge: PositiveFloat = 0.7
+    """Shrinkage of these, as a share of the largest power of the space."""
+    own_taste_weight: PositiveFloat = 16.0
+    """What they count for beside the taste map's."""
     item_text_likes: NonNegativeFloat = 0.0
     """Likes that an item's text is worth beside those it has (`training.embedme.item_text`); 0 leaves the text
     out, and items without training rows have no place. Only beside a taste map."""
@@ -109,6 +143,21 @@ class EmbedMeConfig(LoopConfig):
     validation: ValidationProtocol = ValidationProtocol.FULL
     encode_batch_size: PositiveInt = 256
     """Profiles encoded at once when users are judged."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "EmbedMeConfig":
+        if self.interest_vectors > 1 and self.sampled_softmax_above is not None:
+            raise ValueError(
+                "interest_vectors above 1 needs all items in the loss: leave sampled_softmax_above out"
+            )
+        if self.pooling is Pooling.FIRST and self.takes_shares:
+            raise ValueError(FIRST_HAS_NO_SHARES)
+        return self
+
+    @property
+    def takes_shares(self) -> bool:
+        """Whether a text's vectors are means over some of its tokens, or by weight."""
+        return self.interest_vectors > 1 or self.weights is not WeightUse.ORDER
 
     @property
     def validation_protocol(self) -> Protocol:
@@ -171,6 +220,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "head_epochs": 40,
         "mixed_profiles": False,
         "n_target_tastes": 64,
+        "n_own_tastes": 512,
         "item_text_likes": 3.0,
     },
     "demo": {
@@ -188,6 +238,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "head_views": 1,
         "head_batch_size": 64,
         "n_target_tastes": 64,
+        "n_own_tastes": 512,
         "item_text_likes": 3.0,
     },
 }

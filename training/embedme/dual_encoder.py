@@ -6,7 +6,7 @@ loss(u)     = full softmax over all items, eq. 9 over the user's positives (`tra
 p_i is how likely a newcomer is to like item i (`training.embedme.prior`), tau and V are the taste map's
 (`training.embedme.taste`): tau . V_i is how much likelier than others this one is. The bracket is log(p_i + e +
 tau . V_i) to the first order, which a dot product can say; e keeps the step of rare items small. Without a taste
-map the bracket is log P(i).
+map the bracket is log P(i). Of several vectors phi_k a user, the nearest counts (`training.embedme.late_interaction`).
 """
 
 import torch
@@ -17,7 +17,9 @@ from typing_extensions import override
 from training.embedme.batch import PackedRows
 from training.embedme.bert import LanguageModel
 from training.embedme.config import EmbedMeConfig, PopularityBias
-from training.embedme.encoder import ProfileEncoder
+from training.embedme.encoder import Pooler, ProfileEncoder
+from training.embedme.late_interaction import best_logits, late_softmax
+from training.embedme.reading import Reading
 from training.losses import full_softmax
 from training.sampled_softmax import draw_items, inclusion_chances, sampled_softmax
 
@@ -40,6 +42,11 @@ class DualEncoder(nn.Module):
             language_model.hidden_size,
             config.embedding_size,
             config.mlp_dropout,
+            Pooler(
+                language_model.first_position,
+                language_model.recipe.pooling,
+                config.interest_vectors,
+            ),
         )
         items = torch.randn(n_items, config.embedding_size) * ITEM_STD
         # beside a taste map the text starts silent: random numbers would only blur what the map knows
@@ -63,14 +70,25 @@ class DualEncoder(nn.Module):
         self.log_prior.copy_(torch.log(shares + SHARE_FLOOR))
 
     def users_with_tastes(
-        self, users: Float[Tensor, "users dim"], tastes: Float[Tensor, "users tastes"]
-    ) -> Float[Tensor, "users all"]:
-        """Return (phi, tau)."""
-        return torch.cat([users, tastes.to(users.dtype)], dim=1)
+        self, users: Float[Tensor, "users *vectors dim"], tastes: Float[Tensor, "users tastes"]
+    ) -> Float[Tensor, "users *vectors all"]:
+        """Return (phi, tau), tau beside each of several phi."""
+        if users.dim() > tastes.dim():
+            tastes = tastes[:, None].expand(-1, users.shape[1], -1)
+        return torch.cat([users, tastes.to(users.dtype)], dim=-1)
 
     def items_with_tastes(self) -> Float[Tensor, "items all"]:
         """Return (psi, s V / (p + e))."""
         return torch.cat([self.items, self.known_scale * self.item_tastes], dim=1)
+
+    def logits(
+        self, users: Float[Tensor, "users *vectors dim"], tastes: Float[Tensor, "users tastes"]
+    ) -> Float[Tensor, "users items"]:
+        """Return the logits of all items."""
+        vectors = self.users_with_tastes(users, tastes)
+        if vectors.dim() > tastes.dim():
+            return best_logits(vectors, self.items_with_tastes(), self.bias())
+        return vectors @ self.items_with_tastes().T + self.bias()
 
     def bias(self) -> Float[Tensor, " items"]:
         """Return what is added to each item's logit: s times the prior, or nothing."""
@@ -87,14 +105,16 @@ class DualEncoder(nn.Module):
         tastes: Float[Tensor, "users tastes"],
         label_users: Int64[Tensor, " labels"],
         label_items: Int64[Tensor, " labels"],
+        *reading: Tensor,
     ) -> Float[Tensor, ""]:
-        """Return the mean loss of the users packed into the rows."""
-        users = self.encoder(PackedRows(tokens, positions, sequences), len(tastes))
+        """Return the mean loss of the users packed into the rows; what is left are the parts of a `Reading`."""
+        rows = PackedRows(tokens, positions, sequences)
+        users = self.encoder(rows, len(tastes), Reading(*reading) if reading else None)
         return self.loss(users, tastes, label_users, label_items)
 
     def loss(
         self,
-        users: Float[Tensor, "users dim"],
+        users: Float[Tensor, "users *vectors dim"],
         tastes: Float[Tensor, "users tastes"],
         label_users: Int64[Tensor, " labels"],
         label_items: Int64[Tensor, " labels"],
@@ -103,7 +123,14 @@ class DualEncoder(nn.Module):
         with torch.autocast(device_type=users.device.type, enabled=False):
             above = self.config.sampled_softmax_above
             vectors = (self.users_with_tastes(users, tastes), self.items_with_tastes(), self.bias())
-            if above is not None and len(self.items) > above:
+            if users.dim() > tastes.dim():
+                losses = late_softmax(
+                    *vectors,
+                    positive_users=label_users,
+                    positive_items=label_items,
+                    reduction=self.config.reduction,
+                )
+            elif above is not None and len(self.items) > above:
                 chances = self.sampling_chances()
                 losses = sampled_softmax(
                     *vectors,

@@ -18,7 +18,15 @@ from jaxtyping import Bool, Int64
 from scipy.sparse import csr_array
 
 from training.contract import UserBatch
-from training.dataset import Dataset, History, binary, counts, keep_entries, rows_of
+from training.dataset import (
+    Dataset,
+    History,
+    TitleWeights,
+    binary,
+    counts,
+    keep_entries,
+    rows_of,
+)
 from training.embedme.config import EmbedMeConfig, ExampleMode
 from training.evaluate import with_profiles
 
@@ -128,6 +136,12 @@ def example_users(data: Dataset, examples: Examples, part: slice) -> UserBatch:
 def with_profile(profiles: Sequence[str]) -> Int64[np.ndarray, " kept"]:
     """Return the positions of profiles that are not empty."""
     return np.flatnonzero([bool(text) for text in profiles]).astype(np.int64)
+
+
+def weights_of(users: UserBatch, kept: Int64[np.ndarray, " kept"]) -> TitleWeights | None:
+    """Return the weights of the titles of some users' profiles; None where nobody knows them."""
+    known = users.title_weights
+    return None if known is None else [known[row] for row in kept]
 
 
 def _draw_labels(

@@ -5,7 +5,8 @@
 The first term is eq. 8: phi is the profile encoder, psi a table of item vectors. The bracket goes beyond the paper
 and may be switched off: p is how likely a newcomer is to like the item (`training.embedme.prior`), tau the user's
 taste as the MeKB's numbers tell it (`training.embedme.taste`). All of it is one inner product,
-(phi, tau, 1) . (psi, s V / (p + e), s log(p + e)), so an index needs nothing else. Learned by the full softmax over
+(phi, tau, 1) . (psi, s V / (p + e), s log(p + e)), so an index needs nothing else (of several phi a user the nearest to
+an item counts: `training.embedme.late_interaction`). Learned by the full softmax over
 all items (eq. 9), in steps from what is known in closed form to what the text adds: a step is kept where it is
 clearly better on validation users (`training.embedme.selection`).
 """
@@ -22,7 +23,7 @@ from typing_extensions import override
 
 from training.config import ModelConfig
 from training.contract import FitContext, FitReport, Need, UserBatch, VectorRecommender, not_fitted
-from training.dataset import Dataset, binary, counts
+from training.dataset import Dataset, TitleWeights, WeightedProfileSource, binary, counts
 from training.embedme.batch import PackedRows, ProfileTokenizer, pack
 from training.embedme.bert import (
     WEIGHTS_FILE,
@@ -30,27 +31,28 @@ from training.embedme.bert import (
     load_language_model,
     rebuild_language_model,
 )
-from training.embedme.config import EmbedMeConfig
+from training.embedme.config import FIRST_HAS_NO_SHARES, EmbedMeConfig, WeightUse
 from training.embedme.dual_encoder import DualEncoder
-from training.embedme.examples import (
-    with_profile,
-)
+from training.embedme.examples import weights_of, with_profile
 from training.embedme.item_text import ItemPlaces, ItemTextSettings, lend_text
+from training.embedme.late_interaction import best_scores
+from training.embedme.own_tastes import OwnTasteSettings
 from training.embedme.pooler import FrozenPooler
 from training.embedme.prior import log_prior, newcomer_shares
+from training.embedme.reading import Reading, reading_of
 from training.embedme.selection import clear_gain
 from training.embedme.sentence_transformer import sentence_transformer_files
 from training.embedme.task import PRETRAINED, EmbedMeTask, Parts
 from training.embedme.taste import (
     LearnedTaste,
-    TasteMap,
+    Taste,
     TasteSettings,
     learn_taste,
     user_tastes,
 )
 from training.embedme.warm_start import warm_start
-from training.encoder_files import portable_name
-from training.errors import CheckpointError, ConfigError, DatasetError
+from training.encoder_files import Pooling, Recipe, portable_name
+from training.errors import CheckpointError, ConfigError, DatasetError, TrainingError
 from training.loop import fit_epochs, make_fabric
 
 TASTE_PREFIX = "taste_map."
@@ -77,7 +79,7 @@ class EmbedMe(VectorRecommender):
         self._language_model: LanguageModel | None = None
         self._module: DualEncoder | None = None
         self._tokenizer: ProfileTokenizer | None = None
-        self._taste: TasteMap | None = None
+        self._taste: Taste | None = None
         self.learned_taste: LearnedTaste | None = None
         """Of the last fit; None without a taste map, and after `restore`."""
 
@@ -105,7 +107,7 @@ class EmbedMe(VectorRecommender):
     @override
     def fit(self, data: Dataset, context: FitContext) -> FitReport:
         """Fine-tune the encoder and learn the item vectors, from the pretrained weights anew."""
-        _check(data)
+        _check(data, self.settings)
         device = make_fabric(context).device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(context.seed)
@@ -141,7 +143,7 @@ class EmbedMe(VectorRecommender):
         if learned is None:
             self.module.log_prior.copy_(torch.from_numpy(log_prior(data, strength)))
             return
-        places = ItemPlaces(learned.map.item_tastes, newcomer_shares(data, strength))
+        places = ItemPlaces(learned.item_tastes, newcomer_shares(data, strength))
         if self.settings.item_text_likes:
             places = self._with_item_text(places, data, context)
         self.module.set_item_tastes(
@@ -153,9 +155,10 @@ class EmbedMe(VectorRecommender):
         assert self._language_model is not None, "fit() has built it"
         settings = self.settings
         n_tokens = min(settings.item_tokens, settings.max_tokens)
-        tokenizer = ProfileTokenizer(self._language_model.tokenizer, n_tokens)
+        prefix = self._language_model.recipe.item_prefix
+        tokenizer = ProfileTokenizer(self._language_model.tokenizer, n_tokens, prefix)
         pooler = FrozenPooler(self.module, tokenizer, settings, context)
-        pooled = pooler.pool([text or "?" for text in data.target_items.written], "items")
+        pooled = pooler.pool_items([text or "?" for text in data.target_items.written], "items")
         n_likes = counts(csr_array(binary(data.interactions[data.target]).T))
         return lend_text(
             places,
@@ -168,11 +171,17 @@ class EmbedMe(VectorRecommender):
         settings = self.settings
         self.learned_taste = None
         if settings.n_target_tastes:
+            own = OwnTasteSettings(
+                settings.n_own_tastes, settings.own_taste_ridge, settings.own_taste_weight
+            )
             sizes = TasteSettings(
-                settings.n_interest_tastes, settings.n_target_tastes, settings.taste_ridge
+                settings.n_interest_tastes,
+                settings.n_target_tastes,
+                settings.taste_ridge,
+                own if settings.n_own_tastes else None,
             )
             self.learned_taste = learn_taste(data, sizes, context.seed)
-        self._taste = None if self.learned_taste is None else self.learned_taste.map
+        self._taste = None if self.learned_taste is None else self.learned_taste.taste
 
     def _train(self, task: EmbedMeTask, data: Dataset, context: FitContext) -> FitReport:
         """Warm start, then both towers; of three states the first that none after it clearly beats is kept."""
@@ -209,28 +218,62 @@ class EmbedMe(VectorRecommender):
             )
         return vectors.float().cpu().numpy()
 
+    @property
+    @override
+    def vectors_per_user(self) -> int:
+        """How many vectors a user has."""
+        return self.settings.interest_vectors
+
     @override
     def user_vectors(self, users: UserBatch) -> Float32[np.ndarray, "users dim"]:
-        """Return (phi, tau, 1) of each user; NaN where the profile is empty."""
+        """Return (phi, tau, 1) of each user; NaN where the profile is empty.
+
+        Raises:
+            TrainingError: users have several vectors; `interest_vectors` gives these.
+        """
+        if self.vectors_per_user > 1:
+            raise TrainingError(
+                f"{self.name} has {self.vectors_per_user} vectors a user (interest_vectors), not one:"
+                " ask score(), or interest_vectors() and take the best of one search each"
+            )
+        return self.interest_vectors(users)[:, 0]
+
+    def interest_vectors(self, users: UserBatch) -> Float32[np.ndarray, "users vectors dim"]:
+        """Return (phi, tau, 1) for each phi of each user; NaN where the profile is empty.
+
+        The score of an item is the largest of its products with them.
+        """
         texts = users.profiles or [""] * len(users)
         size = self.settings.embedding_size
         tastes = user_tastes(self._taste, users)
-        width = size + tastes.shape[1] + 1
-        vectors = np.full((len(users), width), np.nan, dtype=np.float32)
+        shape = (len(users), self.vectors_per_user, size + tastes.shape[1] + 1)
+        vectors = np.full(shape, np.nan, dtype=np.float32)
         kept = with_profile(texts)
-        vectors[kept, size:-1], vectors[kept, -1] = tastes[kept], 1.0
+        vectors[kept, :, size:-1], vectors[kept, :, -1] = tastes[kept][:, None], 1.0
         for start in range(0, len(kept), self.settings.encode_batch_size):
             part = kept[start : start + self.settings.encode_batch_size]
-            vectors[part, :size] = self._encode([texts[i] for i in part])
+            encoded = self._encode([texts[i] for i in part], weights_of(users, part))
+            vectors[part, :, :size] = encoded.reshape(len(part), -1, size)
         return vectors
 
-    def _encode(self, texts: Sequence[str]) -> Float32[np.ndarray, "texts dim"]:
+    @override
+    def score(self, users: UserBatch) -> Float32[np.ndarray, "users items"]:
+        """Return the product of each user's vector with each item's, the largest of several."""
+        return best_scores(self.interest_vectors(users), self.item_vectors())
+
+    def _encode(
+        self, texts: Sequence[str], weights: TitleWeights | None = None
+    ) -> Float32[np.ndarray, "texts *vectors dim"]:
         device = self.module.items.device
         rows = pack(self.tokenizer.ids(texts), self.settings.max_tokens)
+        reading = reading_of(self.tokenizer, rows, texts, weights, self.settings)
         self.module.eval()
         with torch.inference_mode():
             packed = PackedRows(*(tensor.to(device) for tensor in rows))
-            encoded: np.ndarray = self.module.encoder(packed, len(texts)).float().cpu().numpy()
+            read = reading and Reading(*(tensor.to(device) for tensor in reading))
+            encoded: np.ndarray = (
+                self.module.encoder(packed, len(texts), read).float().cpu().numpy()
+            )
         return encoded
 
     @override
@@ -256,16 +299,28 @@ class EmbedMe(VectorRecommender):
 
     @override
     def views(self) -> Mapping[str, bytes]:
-        """Return what makes the model's folder one of sentence-transformers: phi, without tau."""
-        if self._language_model is None:
-            raise not_fitted(self)
-        tokens = self.settings.max_tokens
-        return sentence_transformer_files(self._language_model, self.module.encoder, tokens)
+        """Return what makes the model's folder one of sentence-transformers: phi, without tau and weights.
+
+        Of a user of several vectors they can give none, so there is nothing.
+        """
+        if self.vectors_per_user > 1:
+            return {}
+        return sentence_transformer_files(
+            self.language_model, self.module.encoder, self.settings.max_tokens
+        )
 
     @override
     def saved_config(self) -> dict[str, Any]:
-        """Return the configuration; an encoder that was loaded from a folder is called by the folder's name."""
-        return {**super().saved_config(), "encoder": portable_name(self.settings.encoder)}
+        """Return the configuration; an encoder that was loaded from a folder is called by the folder's name.
+
+        How the encoder is read is written out: its name need not tell it elsewhere.
+        """
+        found = {**super().saved_config(), "encoder": portable_name(self.settings.encoder)}
+        if self._language_model is not None:
+            found |= {
+                key: str(value) for key, value in self._language_model.recipe._asdict().items()
+            }
+        return found
 
     @override
     def restore(self, state: Mapping[str, np.ndarray], assets: Mapping[str, bytes]) -> None:
@@ -277,7 +332,7 @@ class EmbedMe(VectorRecommender):
         weights = dict(state)
         try:
             item_ids = weights.pop("item_ids")
-            self._taste = TasteMap.from_arrays(
+            self._taste = Taste.from_arrays(
                 {
                     name.removeprefix(TASTE_PREFIX): np.array(weights.pop(name))
                     for name in list(weights)
@@ -299,16 +354,38 @@ class EmbedMe(VectorRecommender):
             raise ConfigError(
                 f"max_tokens is {self.settings.max_tokens}, the encoder reads {language_model.max_positions}"
             )
+        recipe = _recipe(self.settings, language_model.recipe)
+        language_model = replace(language_model, recipe=recipe)
         self._language_model = language_model
-        self._tokenizer = ProfileTokenizer(language_model.tokenizer, self.settings.max_tokens)
-        n_tastes = 0 if self._taste is None else self._taste.item_tastes.shape[1]
+        self._tokenizer = ProfileTokenizer(
+            language_model.tokenizer, self.settings.max_tokens, recipe.profile_prefix
+        )
+        n_tastes = 0 if self._taste is None else self._taste.n_dimensions
         self._module = DualEncoder(language_model, self.settings, n_items, n_tastes)
 
 
-def _check(data: Dataset) -> None:
+def _recipe(settings: EmbedMeConfig, own: Recipe) -> Recipe:
+    """Return how the encoder is read: as the settings say, where they say nothing as it was trained."""
+    wanted = (settings.pooling, settings.profile_prefix, settings.item_prefix)
+    recipe = Recipe(
+        *(there if one is None else one for one, there in zip(wanted, own, strict=True))
+    )
+    if recipe.pooling is Pooling.FIRST and settings.takes_shares:
+        raise ConfigError(FIRST_HAS_NO_SHARES)
+    return recipe
+
+
+def _check(data: Dataset, settings: EmbedMeConfig) -> None:
     if data.profiles is None:
         raise DatasetError(
             "embedme learns from profiles, and the data set has no source of profiles"
+        )
+    if settings.weights is not WeightUse.ORDER and not isinstance(
+        data.profiles, WeightedProfileSource
+    ):
+        raise DatasetError(
+            f"weights={settings.weights} needs to know what each title of a profile weighs, and"
+            f" {type(data.profiles).__name__} does not tell"
         )
     if binary(data.interactions[data.target]).nnz == 0:
         raise DatasetError(f"no positive interaction in target {data.target!r} to learn from")

@@ -23,8 +23,10 @@ from training.embedme.examples import (
     Examples,
     draw_examples,
     example_users,
+    weights_of,
     with_profile,
 )
+from training.embedme.reading import reading_of
 from training.embedme.selection import deciding_metrics
 from training.embedme.taste import LearnedTaste, training_tastes
 from training.evaluate import Evaluation, evaluate
@@ -79,15 +81,18 @@ class EpochBatches:
         self.n_skipped += len(texts) - len(kept)
         if not len(kept):
             return None
-        ids = self._tokenizer.ids([texts[i] for i in kept])
+        texts = [texts[i] for i in kept]
+        ids = self._tokenizer.ids(texts)
         rows = pack(ids, self._config.max_tokens)
+        reading = reading_of(self._tokenizer, rows, texts, weights_of(users, kept), self._config)
         lengths = [len(one) for one in ids]
         labels = self._examples.labels[part][kept]
         items = torch.from_numpy(labels.indices.astype(np.int64))
         user_rows = self._examples.user_rows[part][kept]
         tastes = training_tastes(self._taste, user_rows, users, kept)
         return Batch(
-            (*rows, torch.from_numpy(tastes), torch.from_numpy(rows_of(labels)), items),
+            (*rows, torch.from_numpy(tastes), torch.from_numpy(rows_of(labels)), items)
+            + (reading or ()),
             users.ids[kept],
             n_tokens=sum(lengths),
             flops=self._language_model.training_flops(lengths)

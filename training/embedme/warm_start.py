@@ -22,10 +22,16 @@ from training.contract import FitContext, FitReport
 from training.dataset import Dataset, rows_of
 from training.embedme.batch import ProfileTokenizer
 from training.embedme.dual_encoder import DualEncoder
-from training.embedme.examples import Drawing, draw_examples, example_users, with_profile
+from training.embedme.examples import (
+    Drawing,
+    draw_examples,
+    example_users,
+    weights_of,
+    with_profile,
+)
 from training.embedme.pooler import FrozenPooler, Pooled
 from training.embedme.selection import clear_gain, deciding_metrics
-from training.embedme.taste import LearnedTaste, TasteMap, training_tastes, user_tastes
+from training.embedme.taste import LearnedTaste, Taste, training_tastes, user_tastes
 from training.evaluate import Evaluation, Protocol, evaluate_scores, user_batch
 from training.loop import Batch, LoopConfig, OptimizerName, fit_epochs
 
@@ -55,12 +61,13 @@ def warm_start(
         _view(data, pooler, taste, seed=(context.seed, view)) for view in range(config.head_views)
     ]
     pooled = np.concatenate([view.pooled for view in views])
+    pooled = pooled.reshape(-1, pooled.shape[-1])
     module.encoder.set_input_scale(
         torch.from_numpy(pooled.mean(axis=0)), torch.from_numpy(pooled.std(axis=0))
     )
     if taste is not None:
         fit_known_scale(module, views[0])
-    task = HeadTask(module, data, views, pooler, None if taste is None else taste.map)
+    task = HeadTask(module, data, views, pooler, None if taste is None else taste.taste)
     loop = LoopConfig(
         epochs=config.head_epochs,
         batch_size=config.head_batch_size,
@@ -108,7 +115,8 @@ def _view(
     users = example_users(data, examples, slice(0, len(examples)))
     texts = users.profiles or []
     kept = with_profile(texts)
-    pooled = pooler.pool([texts[i] for i in kept], f"view {seed[1] + 1} of {config.head_views}")
+    note = f"view {seed[1] + 1} of {config.head_views}"
+    pooled = pooler.pool([texts[i] for i in kept], note, weights_of(users, kept))
     tastes = training_tastes(taste, examples.user_rows[kept], users, kept)
     return _View(pooled, tastes, examples.labels[kept], users.ids[kept])
 
@@ -152,7 +160,7 @@ class Head(nn.Module):
     @override
     def forward(
         self,
-        pooled: Float[Tensor, "users hidden"],
+        pooled: Float[Tensor, "users *vectors hidden"],
         tastes: Float[Tensor, "users tastes"],
         label_users: Int64[Tensor, " labels"],
         label_items: Int64[Tensor, " labels"],
@@ -197,7 +205,7 @@ class HeadTask:
         data: Dataset,
         views: Sequence[_View],
         pooler: FrozenPooler,
-        taste: TasteMap | None,
+        taste: Taste | None,
     ) -> None:
         self._dual, self._data, self._views = module, data, views
         self._batch_size = pooler.config.head_batch_size
@@ -209,7 +217,8 @@ class HeadTask:
             users = user_batch(data, data.valid.user_rows)
             texts = users.profiles or []
             kept = with_profile(texts)
-            pooled = pooler.pool([texts[i] for i in kept], "validation users")
+            weights = weights_of(users, kept)
+            pooled = pooler.pool([texts[i] for i in kept], "validation users", weights)
             self._valid = (pooled, user_tastes(taste, users)[kept], kept)
 
     @property
@@ -239,8 +248,7 @@ class HeadTask:
         with torch.inference_mode():
             device = self._dual.items.device
             texts = self._dual.encoder.head(torch.from_numpy(pooled).to(device))
-            users = self._dual.users_with_tastes(texts, torch.from_numpy(tastes).to(device))
-            logits = users @ self._dual.items_with_tastes().T + self._dual.bias()
+            logits = self._dual.logits(texts, torch.from_numpy(tastes).to(device))
             scores[kept] = logits.cpu().numpy()
         return evaluate_scores(
             "warm start", lambda part: scores[part], self._data, self._data.valid, [self._protocol]
