@@ -188,6 +188,11 @@ def bundle_model(
     loaded = _load(store, model_folder)
     if not isinstance(loaded.model, VectorRecommender):
         raise UnknownError(f"{model_folder}: '{loaded.model.name}' has no vectors to serve")
+    if loaded.model.vectors_per_user > 1:
+        raise UnknownError(
+            f"{model_folder}: has {loaded.model.vectors_per_user} vectors a user (interest_vectors), and a bundle"
+            " searches one; train with interest_vectors=1 to serve it"
+        )
     origin = {
         "trained": dict(loaded.metadata),
         "written_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

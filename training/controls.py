@@ -23,7 +23,15 @@ import numpy as np
 from jaxtyping import Int64
 from scipy.sparse import csr_array, hstack
 
-from training.dataset import Dataset, History, ProfileSource, binary, keep_entries
+from training.dataset import (
+    Dataset,
+    History,
+    ProfileSource,
+    TitleWeights,
+    WeightedProfileSource,
+    binary,
+    keep_entries,
+)
 
 SEPARATOR = " [SEP] "
 """Between the titles of a profile text (`ProfileSource.texts`)."""
@@ -54,6 +62,10 @@ class ShuffledItems:
         """Return the texts of the shuffled histories."""
         return self.inner.texts(self._shuffled(histories))
 
+    def weighted_texts(self, histories: History) -> tuple[list[str], TitleWeights]:
+        """Return the texts of the shuffled histories, and their weights."""
+        return weighted(self.inner, self._shuffled(histories))
+
     def interests(self, histories: History) -> csr_array:
         """Return the numbers of the shuffled histories."""
         return self.inner.interests(self._shuffled(histories))
@@ -75,6 +87,11 @@ class TitlesOnly:
                 own += [self.titles[domain][item] for item in items]
         return [SEPARATOR.join(title for title in own if title) for own in rows]
 
+    def weighted_texts(self, histories: History) -> tuple[list[str], TitleWeights]:
+        """Return the titles of each history; all weigh alike."""
+        texts = self.texts(histories)
+        return texts, alike(texts)
+
     def interests(self, histories: History) -> csr_array:
         """Return the items themselves, of all domains side by side."""
         return csr_array(
@@ -91,9 +108,14 @@ class RandomNames:
 
     def texts(self, histories: History) -> list[str]:
         """Return texts of as many words, as long, that mean nothing."""
-        profiles = [text.split(SEPARATOR) for text in self.inner.texts(histories)]
+        return self.weighted_texts(histories)[0]
+
+    def weighted_texts(self, histories: History) -> tuple[list[str], TitleWeights]:
+        """Return the texts, and the weights of what they rename."""
+        texts, weights = weighted(self.inner, histories)
+        profiles = [text.split(SEPARATOR) for text in texts]
         names = {title: self._name(title) for title in set(chain.from_iterable(profiles))}
-        return [SEPARATOR.join(names[title] for title in titles) for titles in profiles]
+        return [SEPARATOR.join(names[title] for title in titles) for titles in profiles], weights
 
     def interests(self, histories: History) -> csr_array:
         """Return the numbers as they are: they name nothing."""
@@ -123,6 +145,11 @@ class RandomProfiles:
 
     def texts(self, histories: History) -> list[str]:
         """Return as many random titles as each profile has."""
+        return self.weighted_texts(histories)[0]
+
+    def weighted_texts(self, histories: History) -> tuple[list[str], TitleWeights]:
+        """Return the random titles, as heavy as those they stand for."""
+        texts, weights = weighted(self.inner, histories)
         return [
             SEPARATOR.join(
                 self.vocabulary[place]
@@ -130,10 +157,8 @@ class RandomProfiles:
             )
             if text
             else ""
-            for text, rng in zip(
-                self.inner.texts(histories), self._generators(histories), strict=True
-            )
-        ]
+            for text, rng in zip(texts, self._generators(histories), strict=True)
+        ], weights
 
     def interests(self, histories: History) -> csr_array:
         """Return the weights of each profile on random entities."""
@@ -167,6 +192,11 @@ class ConstantText:
         """Return the one text, or nothing where there is nothing."""
         return [self.text if text else "" for text in self.inner.texts(histories)]
 
+    def weighted_texts(self, histories: History) -> tuple[list[str], TitleWeights]:
+        """Return the one text as one title."""
+        texts = self.texts(histories)
+        return texts, alike(texts)
+
     def interests(self, histories: History) -> csr_array:
         """Return the numbers as they are."""
         return self.inner.interests(histories)
@@ -183,6 +213,10 @@ class SourceOnly:
         """Return the texts of the source rows."""
         return self.inner.texts(self._sources(histories))
 
+    def weighted_texts(self, histories: History) -> tuple[list[str], TitleWeights]:
+        """Return the texts of the source rows, and their weights."""
+        return weighted(self.inner, self._sources(histories))
+
     def interests(self, histories: History) -> csr_array:
         """Return the numbers of the source rows."""
         return self.inner.interests(self._sources(histories))
@@ -192,6 +226,19 @@ class SourceOnly:
             domain: _emptied(matrix) if domain == self.target else matrix
             for domain, matrix in histories.items()
         }
+
+
+def weighted(source: ProfileSource, histories: History) -> tuple[list[str], TitleWeights]:
+    """Return texts and the weights of their titles; all alike where the source does not tell them."""
+    if isinstance(source, WeightedProfileSource):
+        return source.weighted_texts(histories)
+    texts = source.texts(histories)
+    return texts, alike(texts)
+
+
+def alike(texts: Sequence[str]) -> TitleWeights:
+    """Return a weight of 1 for each title of each text."""
+    return [np.ones(text.count(SEPARATOR) + 1 if text else 0, dtype=np.float32) for text in texts]
 
 
 def without_sources(data: Dataset) -> Dataset:
