@@ -195,18 +195,20 @@ def full_softmax(  # noqa: PLR0913  (two vectors, a bias and the positives in co
     """Return the loss of each user over its positives; a user without any has loss 0.
 
     Args:
-        users: User vectors, one dtype with `items` and `bias` (float32 or float64; not under autocast).
-        items: Vectors of all items.
-        bias: Added to each item's logit.
+        users: User vectors; what autocast made half precision is taken in the items' dtype.
+        items: Vectors of all items (float32 or float64).
+        bias: Added to each item's logit; likewise.
         positive_users: Row of `users` of each positive.
         positive_items: Row of `items` of each positive.
         reduction: "sum" over a user's positives weighs each interaction alike, "mean" each user.
         chunk: Items a chunk.
-        products: In what the products with all items are taken.
+        products: In what the products with all items are taken, also under autocast.
     """
-    total, logits = PartitionAndLogits.apply(  # type: ignore[no-untyped-call]  # torch's stub
-        users, items, bias, (positive_users, positive_items), Chunks(chunk, products)
-    )
+    positives = (positive_users, positive_items)
+    with torch.autocast(users.device.type, enabled=False):
+        total, logits = PartitionAndLogits.apply(  # type: ignore[no-untyped-call]  # torch's stub
+            users.to(items.dtype), items, bias.to(items.dtype), positives, Chunks(chunk, products)
+        )
     return losses_of_positives(total, logits, positive_users, reduction)
 
 

@@ -116,6 +116,18 @@ def test_same_seed_same_scores_and_a_refit_starts_anew(name, world, settings, te
 
 
 @pytest.mark.parametrize("name", names())
+def test_it_learns_in_mixed_precision(name, world, settings, test_users):
+    """The command line's default; models without products of matrices are none the wiser."""
+    quick = {key: 1 if key.endswith("epochs") else value for key, value in settings(name).items()}
+    model = create(name, quick)
+    report = model.fit(world.data, FitContext(seed=3, precision="bf16-mixed"))
+    assert np.isfinite(report.losses).all()
+    scores = model.score(test_users)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all() or name in TARGET_ONLY
+
+
+@pytest.mark.parametrize("name", names())
 def test_asked_before_learning_it_says_so(name, settings, newcomer):
     model = create(name, settings(name))
     with pytest.raises(TrainingError, match=f"{name} has learned nothing yet"):

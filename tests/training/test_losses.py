@@ -52,6 +52,23 @@ def test_equal_to_cross_entropy_with_gradients(reduction, chunk):
         torch.testing.assert_close(one.grad, other.grad)
 
 
+def test_vectors_that_autocast_made_half_precision_are_taken_in_the_items_dtype():
+    layer = torch.nn.Linear(4, 4)
+    users, items, bias = (one.detach().float() for one in tensors())
+    items.requires_grad_()
+    positives = {"positive_users": USERS, "positive_items": ITEMS}
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = layer(users)
+        found = full_softmax(halved, items, halved.new_zeros(len(bias)), **positives)
+    assert halved.dtype == torch.bfloat16
+    assert found.dtype == torch.float32
+    expected = plain(halved.detach().float(), items, torch.zeros_like(bias), "sum")
+    torch.testing.assert_close(found, expected)
+    found.sum().backward()
+    assert layer.weight.grad.isfinite().all()
+    assert items.grad.dtype == torch.float32
+
+
 def test_gradients_by_finite_differences():
     assert torch.autograd.gradcheck(
         lambda *args: full_softmax(*args, positive_users=USERS, positive_items=ITEMS, chunk=5),
