@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mekb.errors import UnknownError
-from mekb.profile_variants import Control, ProfileVariant
+from mekb.profile_variants import Control, ProfileVariant, check_variant
+from mekb.store import Store
 from training.contract import Need
 from training.embedme.ablations import ABLATIONS
 from training.protocols import Full, Protocol, Sampled
@@ -123,6 +124,25 @@ def entries_of(plan: Plan) -> list[Entry]:
             Entry(f"{EMBEDME} [{name}]", EMBEDME, one.what, one.model, one.scoring, variant)
         )
     return rows
+
+
+def possible_entries(plan: Plan, store: Store) -> tuple[list[Entry], list[str]]:
+    """Return the rows for which a store holds enough, and which of "all" ablations are left out and why.
+
+    Raises:
+        UnknownError: the store holds too little for an ablation that is asked for by name.
+    """
+    kept, left_out = [], []
+    for entry in entries_of(plan.checked()):
+        try:
+            check_variant(store, entry.variant)
+        except UnknownError as error:
+            if "all" not in plan.ablations:
+                raise
+            left_out.append(f"{entry.name} is left out: {error}")
+        else:
+            kept.append(entry)
+    return kept, left_out
 
 
 def _control(model: str, control: str) -> Entry:

@@ -2,11 +2,12 @@
 
 A profile is a pure function of the history it is given and of what was learned from training rows (the
 idf). The text is the entities' unambiguous titles by falling weight, joined by " [SEP] " (paper 002,
-section 3.2.2); the encoder cuts it at its own number of tokens.
+section 3.2.2); the encoder cuts it at its own number of tokens. Where a table of entities holds what each one is,
+the text says so in brackets: "Heat (1995 film) (American crime film)".
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,6 +29,9 @@ what goes together gains most from the products themselves, a reader of titles f
 Amazon-KG in both directions: NDCG@10 .1176 and .0949 with these, .1122 and .0902 with the paper's."""
 MAX_ENTITIES = 128
 """Entities kept in a text: 256 tokens hold at most 127 titles of one token and its separator."""
+
+DESCRIPTION_WORDS = 12
+"""Words of a description that stand in a text: Wikidata's are as short, of a first sentence it is what says most."""
 
 PROFILE_TEXT_SQL = """
 with entries as (
@@ -57,6 +61,18 @@ class EntityTable:
     """Users of the training rows who have the entity (n_e)."""
     n_all: int
     """Users of the training rows (N)."""
+    descriptions: Sequence[str | None] | None = None
+    """What each entity is, where texts are to say so."""
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        """What a text calls each entity: its title, with what it is behind it where that is known and wanted."""
+        if self.descriptions is None:
+            return self.titles
+        return [
+            f"{title} ({short})" if (short := shortened(description)) else title
+            for title, description in zip(self.titles, self.descriptions, strict=True)
+        ]
 
     def idf(self, config: ScoringConfig) -> npt.NDArray[np.float64]:
         """Return idf of each entity, or ones where it is switched off."""
@@ -92,15 +108,16 @@ class EntityTable:
 
     def to_arrow(self) -> pa.Table:
         """Return the table as stored in a bundle."""
-        return pa.table(
-            {
-                "entity_id": pa.array(self.entity_ids, pa.uint32()),
-                "title": pa.array(self.titles, pa.string()),
-                "kind": pa.array(self.kinds, pa.string()),
-                "multiplier": pa.array(self.multipliers, pa.float64()),
-                "n_users": pa.array(self.n_users, pa.int64()),
-            }
-        )
+        columns = {
+            "entity_id": pa.array(self.entity_ids, pa.uint32()),
+            "title": pa.array(self.titles, pa.string()),
+            "kind": pa.array(self.kinds, pa.string()),
+            "multiplier": pa.array(self.multipliers, pa.float64()),
+            "n_users": pa.array(self.n_users, pa.int64()),
+        }
+        if self.descriptions is not None:
+            columns["description"] = pa.array(self.descriptions, pa.string())
+        return pa.table(columns)
 
     @classmethod
     def from_arrow(cls, table: pa.Table, n_all: int) -> "EntityTable":
@@ -112,6 +129,9 @@ class EntityTable:
             multipliers=table["multiplier"].to_numpy(),
             n_users=table["n_users"].to_numpy(),
             n_all=n_all,
+            descriptions=table["description"].to_pylist()
+            if "description" in table.column_names
+            else None,
         )
 
 
@@ -159,11 +179,8 @@ class ProfileScorer:
         """Count N and n_e on training rows (domain -> (users, items)) and return the scorer."""
         counts = _entity_counts(training, item_entities)
         active = sum((np.diff(matrix.indptr) for matrix in training.values()), start=np.zeros(1))
-        counted = EntityTable(
-            entity_ids=entities.entity_ids,
-            titles=entities.titles,
-            kinds=entities.kinds,
-            multipliers=entities.multipliers,
+        counted = replace(
+            entities,
             n_users=np.bincount(counts.indices, minlength=len(entities.titles)).astype(np.int64),
             n_all=int(np.count_nonzero(active)),
         )
@@ -211,17 +228,27 @@ class ProfileScorer:
         rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
         order = np.lexsort((weights.indices, -weights.data, rows))
         entities, heavy = weights.indices[order], weights.data[order].astype(np.float32)
-        titles = self.entities.titles
+        names = self.entities.names
         parts = [
             slice(start, min(stop, start + MAX_ENTITIES))
             for start, stop in zip(weights.indptr[:-1], weights.indptr[1:], strict=True)
         ]
-        texts = [SEPARATOR.join(titles[row] for row in entities[part]) for part in parts]
+        texts = [SEPARATOR.join(names[row] for row in entities[part]) for part in parts]
         return texts, [heavy[part] for part in parts]
 
     def _read(self, weights: csr_array) -> csr_array:
         """Return what a model reads of MeKBs: with what is inferred beside it, where that is switched on."""
         return weights if self.one_hop is None else self.one_hop.beside(weights)
+
+
+def shortened(description: str | None) -> str:
+    """Return what of a description stands in a text: its first words, without what separates titles there.
+
+    >>> shortened("1995 film by Michael Mann."), shortened(None)
+    ('1995 film by Michael Mann', '')
+    """
+    words = (description or "").replace(SEPARATOR.strip(), " ").split()
+    return " ".join(words[:DESCRIPTION_WORDS]).rstrip(".,;:")
 
 
 def _entity_counts(

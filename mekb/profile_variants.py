@@ -1,6 +1,8 @@
 """Profiles made otherwise than usual, for ablations and controls; the model is told nothing.
 
-In: a world, a split, what shall differ. Out: the data set with another `training.dataset.ProfileSource`.
+In: a world, a split, what shall differ. Out: the data set with another `training.dataset.ProfileSource`. What differs in
+the world itself (whose links count, what is inferred, what entities are) is read from the store by `world_for`;
+`check_variant` says in one line what the store lacks for it.
 """
 
 from dataclasses import replace
@@ -8,12 +10,17 @@ from enum import StrEnum
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 from scipy.sparse import csr_array
 
 from mekb.dataset import SplitWorld, World, dataset_of
+from mekb.errors import UnknownError
+from mekb.neighbours import with_neighbours
 from mekb.profile import ProfileScorer
-from mekb.scoring import ScoringConfig
+from mekb.relations import HINT
+from mekb.scoring import NeighbourConfig, ScoringConfig
+from mekb.store import Store
 from training.controls import (
     ConstantText,
     RandomNames,
@@ -22,7 +29,7 @@ from training.controls import (
     SourceOnly,
     TitlesOnly,
 )
-from training.dataset import History, ProfileSource, TitleWeights
+from training.dataset import History, ProfileSource, TitleWeights, keep_entries
 from training.splits import Split
 
 WIKIDATA = "wikidata"
@@ -49,9 +56,117 @@ class ProfileVariant(BaseModel):
     """What the text is sorted by: the weight, or the number of items that hold the entity."""
     source_only: bool = False
     """Whether profiles leave out what was done in the target domain."""
+    links: Literal["title", "ner", "dictionary"] | None = None
+    """Whose links count, of those in the store; None all of them."""
+    one_hop: bool = False
+    """Whether profiles hold interests inferred one hop further; where `neighbours.in_profiles` is on already, whether
+    they do not."""
+    descriptions: bool = False
+    """Whether texts say what each entity is, behind its title."""
     text: bool = True
     """Whether the text says anything; else it is the same for all."""
     control: Control = Control.NONE
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """What is read of a store beside what every model is made from."""
+        wanted = {"mentions": self.links is not None, "relations": self.one_hop}
+        return tuple(table for table, is_read in wanted.items() if is_read)
+
+
+DETECTORS_SQL = "select distinct detector from mentions order by detector"
+LOST_SQL = """
+select item_id, entity_id from mentions
+group by item_id, entity_id having not bool_or(detector = $detector)
+"""
+"""Entities of items that a detector has not found there, but another has."""
+DESCRIBED_SQL = """
+with described as (
+    select entity_id, description from entities union all
+    select entity_id, description from custom_entities
+)
+select entity_id, max(description) as description from described
+where coalesce(description, '') <> '' group by entity_id order by entity_id
+"""
+
+
+def check_variant(store: Store, variant: ProfileVariant) -> None:
+    """Refuse a variant that asks for what a store does not hold.
+
+    Raises:
+        UnknownError: it has no link of the detector, no relations, or no descriptions.
+    """
+    if variant.links is not None:
+        store.require("mentions", hint=f"link the items with 'mekb link {store.path}'")
+        there = store.query(DETECTORS_SQL)["detector"].to_pylist()
+        if variant.links not in there:
+            raise UnknownError(
+                f"{store.path}: no mention was found by '{variant.links}'"
+                f" (there: {', '.join(there) or 'none'}); link the items with that detector"
+            )
+    if variant.one_hop:
+        store.require("relations", hint=HINT.format(store=store.path))
+    if variant.descriptions and not store.query(DESCRIBED_SQL).num_rows:
+        raise UnknownError(
+            f"{store.path}: no entity has a description; they come from an alias table built with"
+            " aliases.describe=true, from a Wikidata dump, or from the column description of your own graph"
+        )
+
+
+def world_for(
+    world: World, store: Store, variant: ProfileVariant, neighbours: NeighbourConfig
+) -> World:
+    """Return the world with what a variant wants of the store.
+
+    Args:
+        world: As read, with `neighbours` in it where they are switched on.
+        store: It was read from.
+        variant: How profiles shall differ.
+        neighbours: Settings of what is inferred.
+
+    Raises:
+        UnknownError: the store does not hold it.
+    """
+    check_variant(store, variant)
+    if variant.links is not None:
+        world = _linked_by(world, store, variant.links)
+    if variant.one_hop and neighbours.in_profiles:
+        world = replace(world, factors=None)
+    elif variant.one_hop:
+        world = with_neighbours(world, store, neighbours.model_copy(update={"in_profiles": True}))
+    return with_descriptions(world, store) if variant.descriptions else world
+
+
+def with_descriptions(world: World, store: Store) -> World:
+    """Return the world with texts that say what each entity is, behind its title."""
+    found = store.query(DESCRIBED_SQL)
+    texts = dict(zip(found["entity_id"].to_pylist(), found["description"].to_pylist(), strict=True))
+    descriptions = [texts.get(entity_id) for entity_id in world.entities.entity_ids.tolist()]
+    return replace(world, entities=replace(world.entities, descriptions=descriptions))
+
+
+def _linked_by(world: World, store: Store, detector: str) -> World:
+    """Return the world with the links of one detector, and with what items name themselves."""
+    lost = store.query(LOST_SQL, {"detector": detector})
+    return replace(
+        world,
+        item_entities={
+            domain: _without_pairs(
+                matrix, world.catalogues[domain].item_ids, world.entities.entity_ids, lost
+            )
+            for domain, matrix in world.item_entities.items()
+        },
+    )
+
+
+def _without_pairs(
+    held: csr_array, item_ids: np.ndarray, entity_ids: np.ndarray, lost: pa.Table
+) -> csr_array:
+    """Return a matrix of items and entities without the pairs of a table of their ids."""
+    rows = np.repeat(np.arange(held.shape[0]), np.diff(held.indptr))
+    own = item_ids[rows].astype(np.uint64) << 32 | entity_ids[held.indices]
+    gone = lost["item_id"].to_numpy().astype(np.uint64) << 32 | lost["entity_id"].to_numpy()
+    return keep_entries(held, ~np.isin(own, gone))
 
 
 class FrequencyOrder:

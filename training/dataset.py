@@ -34,7 +34,7 @@ __all__ = [
 
 History = Mapping[str, csr_array]
 """Domain -> matrix of shape (users, items of the domain); a stored value > 0 is a positive interaction."""
-TitleWeights = list[Float32[np.ndarray, " titles"]]
+TitleWeights = list[Float32[np.ndarray, " _"]]
 """Of each text one number a title, in order."""
 
 

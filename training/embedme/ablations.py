@@ -1,4 +1,4 @@
-"""EmbedMe with one thing taken away at a time: what each idea is worth, by name.
+"""EmbedMe with one thing taken away, or put in, at a time: what each idea is worth, by name.
 
 `mekb compare --ablate NAMES` fits the model with each, under the protocol and on the users of the unchanged
 one, and shows paired differences. An entry says which settings of the model, of the interest score
@@ -16,7 +16,7 @@ class Ablation:
 
     name: str
     what: str
-    """What is taken away, in words."""
+    """What is changed, in words."""
     model: Mapping[str, Any] = field(default_factory=dict)
     scoring: Mapping[str, Any] = field(default_factory=dict)
     profiles: Mapping[str, Any] = field(default_factory=dict)
@@ -41,6 +41,38 @@ ABLATIONS: Mapping[str, Ablation] = {
             "source-only-profiles",
             "profiles of source rows alone, in training and test",
             profiles={"source_only": True},
+        ),
+        *(
+            Ablation(
+                f"links-{detector}",
+                f"of the links those {who} alone, and what items name themselves",
+                profiles={"links": detector},
+            )
+            for detector, who in (
+                ("title", "of whole titles"),
+                ("ner", "of names that the NER found"),
+                ("dictionary", "that the alias dictionary found"),
+            )
+        ),
+        Ablation(
+            "one-hop",
+            "interests inferred one hop further in profiles too (out, where neighbours.in_profiles has them in)",
+            profiles={"one_hop": True},
+        ),
+        Ablation(
+            "descriptions",
+            "texts say what each entity is: title (description)",
+            profiles={"descriptions": True},
+        ),
+        Ablation(
+            "weights-in-pooling",
+            "the text encoder knows the weights of interests, not their order alone",
+            {"weights": "pooling"},
+        ),
+        Ablation(
+            "four-vectors",
+            "four vectors a user, of which the nearest to an item counts",
+            {"interest_vectors": 4, "sampled_softmax_above": None},
         ),
         Ablation("no-text", "one profile text for all; the numbers stay", profiles={"text": False}),
         Ablation("no-popularity", "no popularity in the logits (eq. 8)", {"popularity": "none"}),

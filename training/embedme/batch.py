@@ -62,7 +62,7 @@ class ProfileTokenizer:
         """Return the token ids of each text, at most `max_tokens`, with [CLS] and [SEP]."""
         return [self._assemble(each) for each in self._learned(texts)]
 
-    def titles(self, texts: Sequence[str]) -> list[Int64[np.ndarray, " tokens"]]:
+    def titles(self, texts: Sequence[str]) -> list[Int64[np.ndarray, " _"]]:
         """Return, for each token of `ids(texts)`, the number of the title it or its separator belongs to.
 
         [CLS] belongs to none, `NO_TITLE`; what stands before a text belongs to its first title.
