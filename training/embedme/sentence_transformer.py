@@ -4,13 +4,14 @@ In: the language model, the profile encoder on top of it. Out: the small files t
 `encoder/` (`training.embedme.bert`), let `SentenceTransformer(folder)` give the same text vectors phi without
 any code of ours:
 
-    Transformer  encoder/   BERT, texts cut at max_tokens
-    Pooling      pooling/   mean over the tokens
+    Transformer  encoder/   BERT, texts cut at max_tokens, the encoder's prefix before each
+    Pooling      pooling/   mean over the tokens, or the first token
     Dense        hidden/    gelu(W1' pooled + b1')    W1' = W1 / scale, b1' = b1 - W1' centre
     Dense        output/    W2 hidden + b2
 
 The scale by which pooled states enter the head is folded into its first layer, so that the four modules of
-sentence-transformers are enough.
+sentence-transformers are enough. They know no weights of interests (`training.embedme.reading`): of a model that reads
+them this is phi of a text whose weights nobody knows.
 """
 
 import json
@@ -21,8 +22,10 @@ from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from training.embedme.batch import frame_of
 from training.embedme.bert import FOLDER, LanguageModel
 from training.embedme.encoder import ProfileEncoder
+from training.encoder_files import Pooling
 
 MODULES = (
     ("Transformer", FOLDER),
@@ -31,7 +34,15 @@ MODULES = (
     ("Dense", "output"),
 )
 """Class in `sentence_transformers.models`, folder; in the order they are applied."""
-SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]")
+SPECIAL_TOKENS = {
+    "cls_token": ("[CLS]", "<s>"),
+    "sep_token": ("[SEP]", "</s>"),
+    "pad_token": ("[PAD]", "<pad>"),
+    "unk_token": ("[UNK]", "<unk>"),
+    "mask_token": ("[MASK]", "<mask>"),
+}
+"""What each is called by a BERT's tokenizer, and by a RoBERTa's."""
+PROMPT = "profile"
 
 
 def sentence_transformer_files(
@@ -51,11 +62,17 @@ def sentence_transformer_files(
         {"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.models.{name}"}
         for n, (name, path) in enumerate(MODULES)
     ]
+    recipe = language_model.recipe
+    prompts = (
+        {"prompts": {PROMPT: recipe.profile_prefix}, "default_prompt_name": PROMPT}
+        if recipe.profile_prefix
+        else {}
+    )
     versions = {name.replace("-", "_"): version(name) for name in ("sentence-transformers",)}
     return {
         "modules.json": _json(modules),
         "config_sentence_transformers.json": _json(
-            {"__version__": versions, "similarity_fn_name": "dot"}
+            {"__version__": versions, "similarity_fn_name": "dot", **prompts}
         ),
         f"{FOLDER}/sentence_bert_config.json": _json(
             {
@@ -68,7 +85,8 @@ def sentence_transformer_files(
         "pooling/config.json": _json(
             {
                 "word_embedding_dimension": language_model.hidden_size,
-                "pooling_mode_mean_tokens": True,
+                "pooling_mode_mean_tokens": recipe.pooling is Pooling.MEAN,
+                **({"pooling_mode_cls_token": True} if recipe.pooling is Pooling.FIRST else {}),
             }
         ),
         **_dense("hidden", *folded(first, encoder.centre, encoder.scale), activation=nn.GELU),
@@ -106,13 +124,13 @@ def _dense(
 
 def _tokenizer_config(language_model: LanguageModel, max_tokens: int) -> dict[str, object]:
     """Return what makes of `tokenizer.json`, as it is, a tokenizer of transformers."""
-    known = [
-        token for token in SPECIAL_TOKENS if language_model.tokenizer.token_to_id(token) is not None
-    ]
+    known = language_model.tokenizer.get_vocab(with_added_tokens=True)
+    _, separator = frame_of(language_model.tokenizer)
+    family = 0 if known.get(SPECIAL_TOKENS["sep_token"][0]) == separator else 1
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": max_tokens,
-        **{f"{token[1:-1].lower()}_token": token for token in known},
+        **{key: names[family] for key, names in SPECIAL_TOKENS.items() if names[family] in known},
     }
 
 
