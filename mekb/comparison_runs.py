@@ -18,7 +18,7 @@ from mekb.config import Settings
 from mekb.dataset import SplitWorld, World, times_of
 from mekb.errors import UnknownError
 from mekb.fingerprint import closure_fingerprint
-from mekb.models import Route, device_of, input_tables, sources_of
+from mekb.models import Route, device_of, input_tables, sources_of, told
 from mekb.neighbours import with_neighbours
 from mekb.profile_variants import varied
 from mekb.run_files import digest, read_run, read_trial, write_run, write_trial
@@ -169,7 +169,11 @@ class Runner:
             for one in self.protocols
         ]
         outcome = fit_and_measure(
-            create(entry.model, settings), made.data, made.test, protocols, self._context(seed)
+            create(entry.model, settings),
+            made.data,
+            made.test,
+            protocols,
+            self._context(seed, entry.name),
         )
         return replace(outcome, evaluation=replace(outcome.evaluation, model=entry.name))
 
@@ -213,7 +217,7 @@ class Runner:
     def _judged(self, model: Recommender, data: Dataset, deciding: Protocol) -> dict[str, Any]:
         """Return what a trial is worth: nothing where the model refuses the data or diverges."""
         try:
-            model.fit(data, self._context(0))
+            model.fit(data, self._context(0, model.name))
         except REFUSALS as error:
             return {"value": 0.0, "refused": str(error)}
         try:
@@ -269,11 +273,9 @@ class Runner:
         )
         return made if entry.with_sources else replace(made, data=without_sources(made.data))
 
-    def _context(self, seed: int) -> FitContext:
+    def _context(self, seed: int, name: str) -> FitContext:
         def show(progress: Progress) -> None:
-            self._on_progress(
-                f"{progress.stage} {progress.note}".strip(), progress.done, progress.total
-            )
+            self._on_progress(told(progress, name), progress.done, progress.total)
 
         train = self.settings.train
         return FitContext(

@@ -55,14 +55,17 @@ def is_shown(measure: Measure) -> bool:
     return (measure.metric, measure.k) in SHOWN
 
 
-def flat(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows of text and numbers for a table: a measure as "mean [low, high]"."""
-    return [{name: _cell(value) for name, value in row.items() if _fits(name)} for row in rows]
+def flat(rows: Sequence[Mapping[str, Any]], *, every: bool = False) -> list[dict[str, Any]]:
+    """Return rows of text and numbers for a table: a measure as "mean [low, high]", those of `SHOWN` or every one."""
+    return [
+        {name: _cell(value) for name, value in row.items() if _fits(name, every=every)}
+        for row in rows
+    ]
 
 
-def _fits(name: str) -> bool:
+def _fits(name: str, *, every: bool) -> bool:
     metric, at, rest = name.partition("@")
-    if not at:
+    if not at or every:
         return name not in HIDDEN
     return (metric.lower(), int(rest.partition(" ")[0])) in SHOWN
 

@@ -81,11 +81,21 @@ def device_of(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def told(progress: Progress, name: str = "") -> str:
+    """Return a step's stage, of what, and the note on it.
+
+    >>> told(Progress("fit", 1, 9, "epoch 1 of 3, loss 2.5"), "ease")
+    'fit ease: epoch 1 of 3, loss 2.5'
+    """
+    stage = f"{progress.stage} {name}".rstrip()
+    return f"{stage}: {progress.note}" if progress.note else stage
+
+
 def fit_context(settings: Settings, folder: Path | None, on_progress: OnProgress) -> FitContext:
     """Return how to train, from the settings."""
 
     def show(progress: Progress) -> None:
-        on_progress(f"{progress.stage} {progress.note}".strip(), progress.done, progress.total)
+        on_progress(told(progress), progress.done, progress.total)
 
     return FitContext(
         seed=settings.train.seed,

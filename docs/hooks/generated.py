@@ -31,6 +31,7 @@ VERB_ROOMS = {
     "exports": "Profiles as files",
     "pages": "Profiles as a page",
     "models": "Models, comparisons, bundles",
+    "measuring": "Ratings, clicks, every domain",
     "ask": "Recommendations",
     "serving": "Over HTTP",
     "cluster": "Spark",

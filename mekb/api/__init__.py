@@ -1,7 +1,7 @@
 """The verbs of the product, one call each: the command line adds nothing but text.
 
 A store is given by its path or as an open `Store`. Long verbs take `on_progress(stage, done, total)`; a
-total of 0 means that the length is not known. Heavy libraries are imported by the verb that needs them.
+total of 0 means that the length is not known, and what follows ": " in a stage is a note that changes. Heavy libraries are imported by the verb that needs them.
 
 This is the one door, `from mekb import api; api.train(...)`; the verbs stand by job in the modules beside it.
 """
@@ -34,6 +34,7 @@ from mekb.api.exports import (
     validate_profiles,
 )
 from mekb.api.linking import BuiltAliases, build_aliases, evaluate_linking, link, link_text, lookup
+from mekb.api.measuring import compare_domains, compare_ratings
 from mekb.api.models import (
     compare,
     evaluate,
@@ -68,6 +69,8 @@ __all__ = [
     "build_profiles",
     "build_profiles_on_spark",
     "compare",
+    "compare_domains",
+    "compare_ratings",
     "describe",
     "edit_profile",
     "evaluate",

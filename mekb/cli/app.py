@@ -13,6 +13,7 @@ from mekb.cli import (
     compare,
     data,
     link,
+    measuring,
     models,
     profiles,
     project,
@@ -45,6 +46,9 @@ app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
 app.command("card")(models.card)
 app.command("compare")(compare.compare)
+app.command("compare-ratings")(measuring.compare_ratings)
+app.command("compare-domains")(measuring.compare_domains)
+app.command("split")(measuring.split)
 app.command("bundle")(models.bundle)
 app.command("recommend")(asking.recommend)
 app.command("explain")(asking.explain)

@@ -32,6 +32,16 @@ class ProtocolName(StrEnum):
     BOTH = "both"
 
 
+ModelSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model-set",
+        help="Fix a setting of a model: MODEL.KEY=VALUE; may be repeated.",
+        show_default=False,
+    ),
+]
+
+
 def compare(
     store: StoreArgument,
     target: Annotated[str, typer.Option("--target", help="The domain to recommend from.")],
@@ -64,14 +74,7 @@ def compare(
         Path | None,
         typer.Option("--work", help="Where runs are kept; beside the store.", show_default=False),
     ] = None,
-    model_set: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model-set",
-            help="Fix a setting of a model: MODEL.KEY=VALUE; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    model_set: ModelSetOption = None,
     format: Annotated[
         TableFormat, typer.Option("--format", help="How the table is printed.")
     ] = TableFormat.TABLE,
@@ -98,7 +101,7 @@ def compare(
         controls=tuple(words(controls)),
         split_folder=split,
         work=work,
-        model_settings=_model_settings(model_set or []),
+        model_settings=model_settings_of(model_set or []),
     )
     with progress(quiet=quiet) as on_progress:
         found = api.compare(
@@ -139,7 +142,7 @@ def _print(found: "Compared", format: TableFormat) -> None:
             print_line(found.verdict)
 
 
-def _model_settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+def model_settings_of(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return MODEL.KEY=VALUE assignments as model -> settings; a value is read as TOML, else taken as text."""
     from mekb.config import toml_value
 

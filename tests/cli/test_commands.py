@@ -24,6 +24,7 @@ MAKES = {
     "bundle": ["bundle"],
     "data export": ["tables"],
     "compare": ["my.duckdb.compare"],
+    "split": ["split"],
 }
 """What an example writes, and must not find there."""
 FILES = {
@@ -81,6 +82,8 @@ def test_the_commands_are_those_we_know():
                 "bundle",
                 "card",
                 "compare",
+                "compare-domains",
+                "compare-ratings",
                 "data describe",
             ),
             *(
@@ -112,6 +115,7 @@ def test_the_commands_are_those_we_know():
                 "recommend",
                 "runs",
                 "serve",
+                "split",
                 "train",
             ),
         ]
@@ -180,6 +184,11 @@ def test_the_demo_runs_with_fewer_users_and_leaves_what_its_last_lines_name(
 JSON_COMMANDS = {
     "aliases lookup": ["my.duckdb", "Dune"],
     "compare": ["my.duckdb", "--target", "films", "--models", "popularity", "--trials", "1"],
+    "compare-domains": ["my.duckdb", "--models", "ease"],
+    "compare-ratings": [
+        *["my.duckdb", "--target", "films", "--models", "diagae"],
+        *["--model-set", "diagae.epochs=1", "--model-set", "diagae.pretraining_epochs=1"],
+    ],
     "data add": ["my.duckdb", "--interactions", "interactions.csv"],
     "data audit": ["my.duckdb"],
     "data describe": ["my.duckdb"],

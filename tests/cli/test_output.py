@@ -39,6 +39,20 @@ class TestProgress:
             "count: 7",
         ]
 
+    def test_a_note_that_changes_is_no_new_stage(self, monkeypatch):
+        told, bars = io.StringIO(), Terminal()
+        steps = [(f"fit: epoch 1 of 3, loss {step / 7:.4f}", step, 40) for step in range(1, 41)]
+        for stream in (told, bars):
+            monkeypatch.setattr(sys, "stderr", stream)
+            with output.progress() as show:
+                for step in steps:
+                    show(*step)
+        assert told.getvalue().splitlines() == [
+            "fit: epoch 1 of 3, loss 0.1429: 1 of 40",
+            "fit: epoch 1 of 3, loss 5.7143: 40 of 40",
+        ]
+        assert bars.getvalue().rstrip().count("\n") <= 2  # one bar, not one a step
+
     def test_a_terminal_gets_bars(self, monkeypatch):
         told = Terminal()
         monkeypatch.setattr(sys, "stderr", told)
@@ -68,6 +82,32 @@ class TestTables:
         for cell in ("[red]not markup[/red]", "a, b", "0.1235"):
             assert cell in shown
         assert "None" not in shown
+
+    @pytest.mark.parametrize("width", [40, 60, 80, 120, 300])
+    def test_every_word_of_a_wide_table_is_whole_at_any_width(self, capsys, monkeypatch, width):
+        monkeypatch.setenv("COLUMNS", str(width))
+        rows = [
+            {
+                "model": name,
+                **{f"NDCG@{k} full": f"0.{k}234 [.1111, .{k}999]" for k in range(10, 19)},
+            }
+            for name in ("popularity", "source_knn")
+        ]
+        output.print_rows(rows, Format.TABLE, title="Held-out users")
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= width
+        words_shown = {word for line in lines for word in line.replace("│", " ").split()}
+        assert {"popularity", "source_knn"} <= words_shown
+        assert {f"0.{k}234" for k in range(10, 19)} <= words_shown
+        assert lines[0].strip() == "Held-out users"
+
+    def test_one_long_text_takes_the_room_that_is_left(self, capsys, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "60")
+        row = {"rank": 1, "title": "The Grapes of Wrath", "from": "word " * 100}
+        output.print_rows([row], Format.TABLE)
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) == 60
+        assert any("The Grapes of Wrath" in line for line in lines)
 
     def test_no_rows_are_nothing_and_in_json_an_empty_list(self, capsys):
         output.print_rows([], Format.TABLE, title="Some")
