@@ -77,6 +77,11 @@ ABLATIONS: Mapping[str, Ablation] = {
         Ablation("no-text", "one profile text for all; the numbers stay", profiles={"text": False}),
         Ablation("no-popularity", "no popularity in the logits (eq. 8)", {"popularity": "none"}),
         Ablation("no-taste-map", "no taste map beside the text", {"n_target_tastes": 0}),
+        Ablation(
+            "no-own-tastes",
+            "people with target rows are read like newcomers",
+            {"n_own_tastes": 0},
+        ),
         Ablation("no-item-text", "new items have no place", {"item_text_likes": 0.0}),
         Ablation(
             "not-pretrained", "the encoder's weights are random at the start", {"pretrained": False}

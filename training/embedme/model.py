@@ -143,7 +143,7 @@ class EmbedMe(VectorRecommender):
         if learned is None:
             self.module.log_prior.copy_(torch.from_numpy(log_prior(data, strength)))
             return
-        places = ItemPlaces(learned.item_tastes, newcomer_shares(data, strength))
+        places = ItemPlaces(learned.taste.item_tastes, newcomer_shares(data, strength))
         if self.settings.item_text_likes:
             places = self._with_item_text(places, data, context)
         self.module.set_item_tastes(

@@ -16,7 +16,8 @@ P learns from users without any target row, V from users without any source row,
 needs the users of both. A reduced-rank ridge regression (Izenman, Journal of Multivariate Analysis 1975) between
 two latent spaces, as in EMCDR (Man et al., IJCAI 2017), but linear and solved exactly (conjugate gradients). The
 slopes c shrink each dimension by how well it is foretold (Breiman and Friedman's "curds and whey", J. R. Stat. Soc. B 1997), so
-that m need not be chosen: what cannot be foretold goes silent.
+that m need not be chosen: what cannot be foretold goes silent. Who has a history in the target has a second half of
+taste beside it (`training.embedme.own_tastes`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +26,12 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from scipy.sparse import csr_array, diags_array, hstack
-from scipy.sparse.linalg import LinearOperator, cg, svds
+from scipy.sparse.linalg import LinearOperator, cg
 
 from training.contract import UserBatch
 from training.dataset import Dataset, binary, counts, keep_entries
+from training.embedme.own_tastes import OwnTastes, OwnTasteSettings, learn_own_tastes
+from training.embedme.taste_space import singular_space
 
 SOLVER_TOLERANCE = 1e-6
 """Relative residual at which conjugate gradients stop: far below what a ranking can see."""
@@ -36,6 +39,8 @@ SMALLEST_NORM = 1e-12
 N_FOLDS = 5
 """Of the users a map is fitted to; see `cross_fitted`."""
 NO_FOLD = -1
+OWN = "own_"
+"""Before the names of the second half's arrays."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class TasteSettings:
     n_target_tastes: int
     """m."""
     ridge: float
+    own: OwnTasteSettings | None = None
+    """Of the second half; None leaves it out."""
 
 
 @dataclass(frozen=True)
@@ -75,25 +82,60 @@ class TasteMap:
             self, from_interests=self.from_interests * slopes, from_tastes=self.from_tastes * slopes
         )
 
+
+@dataclass(frozen=True)
+class Taste:
+    """Both halves of what a person's interests say of their taste."""
+
+    map: TasteMap
+    own: OwnTastes | None = None
+
+    @property
+    def item_tastes(self) -> Float64[np.ndarray, "items all"]:
+        """What a user's tastes are multiplied with: V, and the items' places in the second half."""
+        if self.own is None:
+            return self.map.item_tastes
+        return np.hstack([self.map.item_tastes, self.own.item_tastes])
+
+    @property
+    def n_dimensions(self) -> int:
+        """Of both halves."""
+        own = 0 if self.own is None else self.own.item_tastes.shape[1]
+        return int(self.map.item_tastes.shape[1]) + own
+
+    def user_tastes(self, interests: csr_array) -> Float64[np.ndarray, "users all"]:
+        """Return tau of each row of interests; zeros for a row without any."""
+        mapped = self.map.user_tastes(interests)
+        if self.own is None:
+            return mapped
+        return np.hstack([mapped, self.own.user_tastes(interests)])
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return each array by its name."""
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        named = {entry.name: getattr(self.map, entry.name) for entry in fields(self.map)}
+        if self.own is not None:
+            named |= {OWN + entry.name: getattr(self.own, entry.name) for entry in fields(self.own)}
+        return named
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "TasteMap | None":
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Taste | None":
         """Take back what `arrays` gave; None from nothing.
 
         Raises:
             TypeError: an array is missing or unknown.
         """
-        return cls(**arrays) if arrays else None
+        if not arrays:
+            return None
+        own = {name.removeprefix(OWN): one for name, one in arrays.items() if name.startswith(OWN)}
+        mapped = {name: one for name, one in arrays.items() if not name.startswith(OWN)}
+        return cls(TasteMap(**mapped), OwnTastes(**own) if own else None)
 
 
 @dataclass(frozen=True)
 class LearnedTaste:
-    """A taste map, and the maps that training users see in its place."""
+    """A taste, and the maps that training users see in its place."""
 
-    map: TasteMap
+    taste: Taste
     folds: Int64[np.ndarray, " users"]
     """Of each training user's row: the fold it is in, `NO_FOLD` where the map was not fitted to it."""
     fold_maps: list[TasteMap]
@@ -101,21 +143,25 @@ class LearnedTaste:
     def training_tastes(
         self, user_rows: Int64[np.ndarray, " batch"], interests: csr_array
     ) -> Float32[np.ndarray, "batch m"]:
-        """Return the taste of training users by a map that was not fitted to their own likes."""
-        tastes = self.map.user_tastes(interests)
+        """Return the taste of training users by a map that was not fitted to their own likes.
+
+        The second half stays silent: it knows the very likes that are asked for.
+        """
+        tastes = self.taste.map.user_tastes(interests)
         for fold, without in enumerate(self.fold_maps):
             own = np.flatnonzero(self.folds[user_rows] == fold)
             if len(own):
                 tastes[own] = without.user_tastes(interests[own])
-        return tastes.astype(np.float32)
+        silent = np.zeros((len(tastes), self.taste.n_dimensions - tastes.shape[1]))
+        return np.hstack([tastes, silent]).astype(np.float32)
 
 
-def user_tastes(taste: TasteMap | None, users: UserBatch) -> Float32[np.ndarray, "users m"]:
+def user_tastes(taste: Taste | None, users: UserBatch) -> Float32[np.ndarray, "users m"]:
     """Return tau of each user; no columns without a map, zeros for users without interests."""
     if taste is None:
         return np.zeros((len(users), 0), dtype=np.float32)
     if users.interests is None:
-        return np.zeros((len(users), taste.item_tastes.shape[1]), dtype=np.float32)
+        return np.zeros((len(users), taste.n_dimensions), dtype=np.float32)
     return taste.user_tastes(users.interests).astype(np.float32)
 
 
@@ -149,7 +195,12 @@ def learn_taste(data: Dataset, settings: TasteSettings, seed: int) -> LearnedTas
     fold_maps = cross_fitted(spaces, known, liked, settings, folds[both])
     slopes = foretold(fold_maps, known, liked, folds[both])
     whole = fit_map(spaces, known, liked, settings)
-    return LearnedTaste(whole.shrunk(slopes), folds, [one.shrunk(slopes) for one in fold_maps])
+    own = None if settings.own is None else learn_own_tastes(data, settings.own)
+    return LearnedTaste(
+        Taste(whole.shrunk(slopes), own),
+        folds,
+        [one.shrunk(slopes) for one in fold_maps],
+    )
 
 
 @dataclass(frozen=True)
@@ -169,8 +220,8 @@ def learn_spaces(interests: csr_array, target: csr_array, settings: TasteSetting
         settings: Sizes; cut to what the matrices can give.
     """
     return TasteSpaces(
-        _right_vectors(unit_rows(interests), settings.n_interest_tastes),
-        _right_vectors(target, settings.n_target_tastes),
+        singular_space(unit_rows(interests), settings.n_interest_tastes).vectors,
+        singular_space(target, settings.n_target_tastes).vectors,
     )
 
 
@@ -265,15 +316,3 @@ def _tastes(
     lengths = np.linalg.norm(z, axis=1, keepdims=True)
     scaled: np.ndarray = z / np.maximum(lengths, SMALLEST_NORM)
     return scaled
-
-
-def _right_vectors(matrix: csr_array, n_wanted: int) -> Float64[np.ndarray, "columns vectors"]:
-    """Return the first right singular vectors, each with its largest entry positive."""
-    n_vectors = min(n_wanted, min(matrix.shape) - 1)
-    if n_vectors < 1 or matrix.nnz == 0:
-        return np.zeros((matrix.shape[1], 0))
-    start = np.ones(min(matrix.shape))  # ARPACK starts from a random vector unless it is told
-    _, values, rows = svds(matrix.astype(np.float64), k=n_vectors, v0=start)
-    rows = rows[np.argsort(-values, kind="stable")]
-    largest = rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)]
-    return np.ascontiguousarray((rows * np.where(largest < 0, -1.0, 1.0)[:, None]).T)
