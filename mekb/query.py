@@ -1,11 +1,12 @@
 """The third job: recommend to a user never seen, from the interests that `mekb.given` made of what they gave.
 
 A row of interest weights (their MeKB, scored with the bundle's idf) becomes a text, a vector, and the nearest
-items of the target domain, each with the interests that carried it. What was seen or is blocked, and all outside
-the categories asked for, is left out before the nearest are taken, so that k items come as long as there are k.
+items of the target domain, each with the interests that carried it. What was seen (an item of the history, or one that is
+itself among the interests) or is blocked, and all outside the categories asked for, is left out before the nearest are
+taken, so that k items come as long as there are k.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -61,7 +62,7 @@ class Explanation:
     """External id."""
     title: str
     seen: bool
-    """Whether it is in the history, and so not recommended unless asked for."""
+    """Whether it is in the history or itself an interest, and so not recommended unless asked for."""
     n_items: int
     """Items of the target domain."""
     score: float
@@ -85,7 +86,7 @@ class Wanted:
     categories: frozenset[str] = frozenset()
     """An item must be in one of these, or of a brand so called, whatever the case; none means all items."""
     seen: bool = False
-    """Whether items of the history may be shown again."""
+    """Whether items of the history, and those that are interests themselves, may be shown again."""
 
 
 ANYTHING_NEW = Wanted()
@@ -115,7 +116,7 @@ def answer(
     Raises:
         UnknownError: a blocked item or a category is not in the bundle.
     """
-    left_out = _left_out(bundle, given.history, wanted)
+    left_out = _left_out(bundle, given, wanted)
     interests = titled(bundle, given.weights)
     if not interests:
         return Answer(_popular(bundle, k, left_out), (), fallback="popularity", notes=given.notes)
@@ -147,8 +148,7 @@ def explain_item(
     row = items.row_of.get(item)
     if row is None:
         raise UnknownError(f"no item '{item}' in '{bundle.target}'{_similar(item, items.names)}")
-    seen = bundle.target in given.history and row in given.history[bundle.target].indices
-    about = (item, items.titles[row], bool(seen), len(items.names))
+    about = (item, items.titles[row], row in _seen(bundle, given), len(items.names))
     if not given.weights.nnz:
         counts = items.n_users
         rank = int(np.count_nonzero(counts > counts[row])) + 1
@@ -178,9 +178,16 @@ def _similar(item: str, names: Sequence[str]) -> str:
     return f"; did you mean {', '.join(near)}?" if near else ""
 
 
-def _left_out(
-    bundle: Bundle, history: Mapping[str, csr_array], wanted: Wanted
-) -> npt.NDArray[np.int64]:
+def _seen(bundle: Bundle, given: Given) -> set[int]:
+    """Return the rows of the target items that the user knows already."""
+    item_of = bundle.item_of_product
+    named = {item_of[entity] for entity in given.weights.indices.tolist() if entity in item_of}
+    if bundle.target in given.history:
+        named |= set(given.history[bundle.target].indices.tolist())
+    return named
+
+
+def _left_out(bundle: Bundle, given: Given, wanted: Wanted) -> npt.NDArray[np.int64]:
     """Return the rows of target items that may not be shown, rising."""
     items = bundle.items[bundle.target]
     if unknown := sorted(wanted.blocked - items.row_of.keys()):
@@ -190,8 +197,8 @@ def _left_out(
         is_out[:] = True
         is_out[_rows_in(bundle, wanted.categories)] = False
     is_out[[items.row_of[name] for name in wanted.blocked]] = True
-    if not wanted.seen and bundle.target in history:
-        is_out[history[bundle.target].indices] = True
+    if not wanted.seen:
+        is_out[list(_seen(bundle, given))] = True
     return np.flatnonzero(is_out)
 
 

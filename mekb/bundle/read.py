@@ -41,6 +41,7 @@ from training import checkpoint
 from training.contract import VectorRecommender
 
 SHELVES = ("brand", "category")
+PRODUCT = "product"
 """Kinds of entities by which recommendations may be narrowed."""
 
 
@@ -146,6 +147,7 @@ class Bundle:
         if self.relations is not None:
             self.relations.open()
         _ = self.linker, self.mean_item, self.shelves, self.profiles.entities.row_of
+        _ = self.item_of_product
         for items in self.items.values():
             _ = items.row_of
 
@@ -176,6 +178,16 @@ class Bundle:
             name = entities.titles[column].casefold()
             rows_of[name] = np.union1d(rows, rows_of.get(name, rows))
         return rows_of
+
+    @cached_property
+    def item_of_product(self) -> dict[int, int]:
+        """Entity row of a product that one target item is, and no other item of any domain -> that item's row."""
+        held = self.profiles.item_entities
+        n_holders = sum(np.bincount(one.indices, minlength=one.shape[1]) for one in held.values())
+        own = held[self.target].tocoo()
+        is_product = np.array(self.profiles.entities.kinds) == PRODUCT
+        chosen = is_product[own.col] & (np.asarray(n_holders)[own.col] == 1)
+        return dict(zip(own.col[chosen].tolist(), own.row[chosen].tolist(), strict=True))
 
     def _item_entities(self, n_entities: int) -> dict[str, csr_array]:
         held = pq.read_table(self.folder / ITEM_ENTITIES)

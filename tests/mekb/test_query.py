@@ -13,7 +13,7 @@ from mekb.explain import MAX_INTERESTS, MIN_CONTRIBUTION
 from mekb.given import Given, given_interests, history_of
 from mekb.interests import liked_items
 from mekb.profile import SEPARATOR, TASTE_WEIGHTS
-from mekb.query import Wanted, answer
+from mekb.query import Wanted, answer, explain_item
 from mekb.scoring import smoothed_frequency
 from mekb.store import Store
 from training.contract import UserBatch, empty_history
@@ -405,6 +405,22 @@ class TestWanted:
         assert {one.item for one in again} == set(bundle.items["films"].names)
         without = [one.item for one in again if one.item not in seen]
         assert without == [one.item for one in shown]
+
+    def test_a_film_that_is_itself_an_interest_is_known(self, bundle):
+        """Who brings a film as an interest is not shown that film, but may ask for it."""
+        row, title = 7, bundle.items["films"].titles[7]
+        held = bundle.profiles.item_entities["films"]
+        own = [one for one, item in bundle.item_of_product.items() if item == row]
+        assert [bundle.profiles.entities.titles[entity] for entity in own] == [title]
+        assert (held[:, own].sum(), held[row, own[0]]) == (1, 1)
+        name = bundle.items["films"].names[row]
+        named = given_interests(bundle, [int(bundle.profiles.entities.entity_ids[own[0]])])
+        shown = answer(bundle, named, k=10_000, explain=False).recommendations
+        assert {one.item for one in shown} == {*bundle.items["films"].names} - {name}
+        again = answer(bundle, named, k=10_000, explain=False, wanted=Wanted(seen=True))
+        assert name in {one.item for one in again.recommendations}
+        assert explain_item(bundle, named, name).seen
+        assert not explain_item(bundle, named, shown[0].item).seen
 
     def test_categories_and_brands_are_those_of_the_store(self, bundle, project):
         with Store.open(project.store) as store:
