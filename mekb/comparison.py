@@ -43,17 +43,27 @@ def compare(
     ours = EMBEDME if EMBEDME in pooled else runner.entries[0].name
     pooled = {ours: pooled[ours]} | pooled
     by_name = {name: by_name[name] for name in pooled}
-    deciding = Measure(runner.deciding.name, "ndcg", SEGMENT_K)
+    deciding = _deciding(runner.deciding.name, pooled[ours].measures)
     gaps = _gaps(pooled, runner.entries, deciding, ours)
     rows = [_row(name, pooled[name], by_name[name], gaps.get(name)) for name in pooled]
     return Compared(
         rows=rows,
         segments=_segments(by_name, pooled[ours].measures),
         protocol=_protocol(runner, runs, deciding, ours) + bias_of(pooled),
-        notes=_notes(by_name),
+        notes=[*runner.left_out, *_notes(by_name)],
         verdict=verdict(_plain(pooled, runner.entries), deciding, ours),
         runs=[_facts(run) for run in runs],
         evaluations=pooled,
+    )
+
+
+def _deciding(protocol: str, measures: Sequence[Measure]) -> Measure:
+    """Return what decides, by the name it was measured under: a split lists no more negatives than there are items."""
+    kind = protocol.partition("-")[0]
+    return next(
+        one
+        for one in measures
+        if (one.protocol.partition("-")[0], one.metric, one.k) == (kind, "ndcg", SEGMENT_K)
     )
 
 

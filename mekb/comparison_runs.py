@@ -13,14 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mekb.comparison_plan import EMBEDME, PAPER, PROTOCOLS, Entry, Plan, entries_of
+from mekb.comparison_plan import EMBEDME, PAPER, PROTOCOLS, Entry, Plan, possible_entries
 from mekb.config import Settings
 from mekb.dataset import SplitWorld, World, times_of
 from mekb.errors import UnknownError
 from mekb.fingerprint import closure_fingerprint
 from mekb.models import Route, device_of, input_tables, sources_of, told
 from mekb.neighbours import with_neighbours
-from mekb.profile_variants import varied
+from mekb.profile_variants import varied, world_for
 from mekb.run_files import digest, read_run, read_trial, write_run, write_trial
 from mekb.runs import table_inputs
 from mekb.scoring import ScoringConfig
@@ -89,8 +89,8 @@ class Runner:
         self.route = Route(route.target, sources_of(store, route))
         self.work = plan.work or Path(f"{store.path}.compare")
         self.protocols = PROTOCOLS[self.plan.protocol]
-        self.entries = entries_of(self.plan)
         self._store, self._on_progress = store, on_progress
+        self.entries, self.left_out = possible_entries(plan, store)
         self._tables = table_inputs(store, *input_tables(settings.neighbours))
         self._done = 0
 
@@ -255,7 +255,7 @@ class Runner:
             "split": dict(fold.key),
             "seed": seed,
             "machine": {"device": device_of(train.device), "precision": train.precision},
-            "tables": self._tables,
+            "tables": {**self._tables, **table_inputs(self._store, *entry.variant.tables)},
             "code": _code(entry.model),
         }
 
@@ -264,7 +264,7 @@ class Runner:
 
     def _data(self, fold: _Fold, entry: Entry) -> SplitWorld:
         made = varied(
-            fold.world,
+            world_for(fold.world, self._store, entry.variant, self.settings.neighbours),
             fold.target,
             fold.split,
             self._scoring(entry),
