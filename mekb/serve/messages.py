@@ -75,7 +75,10 @@ class RecommendQuestion(Who):
     categories: list[Name] = Field(
         default=[], max_length=100, description="Only items of these categories or brands."
     )
-    seen: bool = Field(default=False, description="Whether items of the history may come again.")
+    seen: bool = Field(
+        default=False,
+        description="Whether items of the history or among the interests may come again.",
+    )
 
 
 class ExplainQuestion(Who):
