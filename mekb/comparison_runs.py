@@ -16,6 +16,7 @@ from typing import Any
 from mekb.comparison_plan import EMBEDME, PAPER, PROTOCOLS, Entry, Plan, possible_entries
 from mekb.config import Settings
 from mekb.dataset import SplitWorld, World, times_of
+from mekb.descriptions import with_descriptions
 from mekb.errors import UnknownError
 from mekb.fingerprint import closure_fingerprint
 from mekb.models import Route, device_of, input_tables, sources_of, told
@@ -131,7 +132,8 @@ class Runner:
 
     def _world(self, config: SplitConfig) -> World:
         world = world_of(self._store, self.route.sources, self.route.target, config)
-        return with_neighbours(world, self._store, self.settings.neighbours)
+        world = with_neighbours(world, self._store, self.settings.neighbours)
+        return with_descriptions(world, self._store) if self.settings.train.descriptions else world
 
     def _runs_of(self, fold: _Fold) -> list[Run]:
         data = cache(lambda entry_name: self._data(fold, by_name[entry_name]))
@@ -252,6 +254,7 @@ class Runner:
             "profiles": entry.variant.model_dump(mode="json"),
             "sources": entry.with_sources,
             "neighbours": self.settings.neighbours.model_dump(mode="json"),
+            "descriptions": train.descriptions,
             "split": dict(fold.key),
             "seed": seed,
             "machine": {"device": device_of(train.device), "precision": train.precision},

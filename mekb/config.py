@@ -34,6 +34,9 @@ class TrainConfig(BaseModel):
     preset: str = "default"
     model: dict[str, Any] = Field(default_factory=dict)
     """Settings of the model that differ from its preset."""
+    descriptions: bool = False
+    """Whether the texts a model reads say what each entity is, behind its title (`mekb.descriptions`). Off, as in the
+    paper; longer titles leave fewer of them within `max_tokens`."""
     seed: int = 0
     device: str = "auto"
     """"auto" takes a CUDA device when there is one."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mekb.config import Settings
 from mekb.dataset import SplitWorld, split_world
+from mekb.descriptions import with_descriptions
 from mekb.errors import UnknownError
 from mekb.fingerprint import file_fingerprint
 from mekb.model_card import ITEMS, RECORDS, Measured, item_file, model_card, run_facts
@@ -131,6 +132,8 @@ def train_model(  # noqa: PLR0913  (`force` and `resume` are the caller's word, 
             start_or_resume(folder, resume=resume, force=force)
         world = world_of(store, sources_of(store, route), target, settings.split)
         world = with_neighbours(world, store, settings.neighbours)
+        if settings.train.descriptions:
+            world = with_descriptions(world, store)
         inputs = table_inputs(store, *input_tables(settings.neighbours))
     split = split_world(world, target, settings.split, settings.scoring)
     model = EmbedMe(EmbedMeConfig.preset(settings.train.preset, **settings.train.model))
@@ -143,6 +146,7 @@ def train_model(  # noqa: PLR0913  (`force` and `resume` are the caller's word, 
         "split": settings.split.model_dump(mode="json"),
         "scoring": settings.scoring.model_dump(mode="json"),
         "neighbours": settings.neighbours.model_dump(mode="json"),
+        "descriptions": settings.train.descriptions,
         "inputs": inputs,
         "report": {
             "seconds": report.seconds,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.sparse import csr_array
 
 from mekb.dataset import SplitWorld, World, dataset_of
+from mekb.descriptions import check_descriptions, with_descriptions
 from mekb.errors import UnknownError
 from mekb.neighbours import with_neighbours
 from mekb.profile import ProfileScorer
@@ -62,7 +63,8 @@ class ProfileVariant(BaseModel):
     """Whether profiles hold interests inferred one hop further; where `neighbours.in_profiles` is on already, whether
     they do not."""
     descriptions: bool = False
-    """Whether texts say what each entity is, behind its title."""
+    """Whether texts say what each entity is, behind its title; where `train.descriptions` is on already, whether they
+    do not."""
     text: bool = True
     """Whether the text says anything; else it is the same for all."""
     control: Control = Control.NONE
@@ -80,14 +82,6 @@ select item_id, entity_id from mentions
 group by item_id, entity_id having not bool_or(detector = $detector)
 """
 """Entities of items that a detector has not found there, but another has."""
-DESCRIBED_SQL = """
-with described as (
-    select entity_id, description from entities union all
-    select entity_id, description from custom_entities
-)
-select entity_id, max(description) as description from described
-where coalesce(description, '') <> '' group by entity_id order by entity_id
-"""
 
 
 def check_variant(store: Store, variant: ProfileVariant) -> None:
@@ -106,11 +100,8 @@ def check_variant(store: Store, variant: ProfileVariant) -> None:
             )
     if variant.one_hop:
         store.require("relations", hint=HINT.format(store=store.path))
-    if variant.descriptions and not store.query(DESCRIBED_SQL).num_rows:
-        raise UnknownError(
-            f"{store.path}: no entity has a description; they come from an alias table built with"
-            " aliases.describe=true, from a Wikidata dump, or from the column description of your own graph"
-        )
+    if variant.descriptions:
+        check_descriptions(store)
 
 
 def world_for(
@@ -119,7 +110,7 @@ def world_for(
     """Return the world with what a variant wants of the store.
 
     Args:
-        world: As read, with `neighbours` in it where they are switched on.
+        world: As read, with neighbours and descriptions in it where they are switched on.
         store: It was read from.
         variant: How profiles shall differ.
         neighbours: Settings of what is inferred.
@@ -128,21 +119,16 @@ def world_for(
         UnknownError: the store does not hold it.
     """
     check_variant(store, variant)
+    is_described = (world.entities.descriptions is not None) != variant.descriptions
     if variant.links is not None:
         world = _linked_by(world, store, variant.links)
     if variant.one_hop and neighbours.in_profiles:
         world = replace(world, factors=None)
     elif variant.one_hop:
         world = with_neighbours(world, store, neighbours.model_copy(update={"in_profiles": True}))
-    return with_descriptions(world, store) if variant.descriptions else world
-
-
-def with_descriptions(world: World, store: Store) -> World:
-    """Return the world with texts that say what each entity is, behind its title."""
-    found = store.query(DESCRIBED_SQL)
-    texts = dict(zip(found["entity_id"].to_pylist(), found["description"].to_pylist(), strict=True))
-    descriptions = [texts.get(entity_id) for entity_id in world.entities.entity_ids.tolist()]
-    return replace(world, entities=replace(world.entities, descriptions=descriptions))
+    if is_described:
+        return with_descriptions(world, store)
+    return replace(world, entities=replace(world.entities, descriptions=None))
 
 
 def _linked_by(world: World, store: Store, detector: str) -> World:

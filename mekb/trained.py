@@ -17,6 +17,7 @@ from mekb.bundle import MARKS as BUNDLE_MARKS
 from mekb.bundle import Bundle, BundleParts, write_bundle
 from mekb.config import BundleConfig
 from mekb.dataset import SplitWorld, World, split_world
+from mekb.descriptions import with_descriptions
 from mekb.errors import StoreError, UnknownError
 from mekb.grounds import read_grounds
 from mekb.linking import alias_index
@@ -94,6 +95,8 @@ def _load(store: Store, folder: Path) -> _Loaded:
             f" (changed: {', '.join(changed)}); train it again"
         )
     world = with_neighbours(world_of(store, sources, target, split_config), store, neighbours)
+    if metadata.get("descriptions", False):
+        world = with_descriptions(world, store)
     return _Loaded(model, metadata, world, split_world(world, target, split_config, scoring))
 
 
@@ -134,9 +137,9 @@ def compare_models(
 
 
 def _check_same_split(folders: Sequence[Path], loaded: Sequence[_Loaded]) -> None:
-    keys = ("target", "sources", "split", "scoring", "neighbours")
+    keys = ("target", "sources", "split", "scoring", "neighbours", "descriptions")
     for folder, one in zip(folders, loaded, strict=True):
-        if any(one.metadata[key] != loaded[0].metadata[key] for key in keys):
+        if any(one.metadata.get(key, False) != loaded[0].metadata.get(key, False) for key in keys):
             raise UnknownError(f"{folder} and {folders[0]} were trained on different splits")
 
 

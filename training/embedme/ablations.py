@@ -61,7 +61,7 @@ ABLATIONS: Mapping[str, Ablation] = {
         ),
         Ablation(
             "descriptions",
-            "texts say what each entity is: title (description)",
+            "texts say what each entity is: title (description) (not, where train.descriptions has them say it)",
             profiles={"descriptions": True},
         ),
         Ablation(
