@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from training.embedme.pooler import Pooled
-from training.embedme.taste import SMALLEST_NORM
+from training.embedme.taste_map import SMALLEST_NORM
 
 FULL_WEIGHT_LIKES = 10.0
 """Likes at which an item weighs half of one with very many."""

@@ -50,6 +50,7 @@ from training.embedme.taste import (
     learn_taste,
     user_tastes,
 )
+from training.embedme.taste_map import TasteMapSettings
 from training.embedme.warm_start import warm_start
 from training.encoder_files import Pooling, Recipe, portable_name
 from training.errors import CheckpointError, ConfigError, DatasetError, TrainingError
@@ -175,9 +176,9 @@ class EmbedMe(VectorRecommender):
                 settings.n_own_tastes, settings.own_taste_ridge, settings.own_taste_weight
             )
             sizes = TasteSettings(
-                settings.n_interest_tastes,
-                settings.n_target_tastes,
-                settings.taste_ridge,
+                TasteMapSettings(
+                    settings.n_interest_tastes, settings.n_target_tastes, settings.taste_ridge
+                ),
                 own if settings.n_own_tastes else None,
             )
             self.learned_taste = learn_taste(data, sizes, context.seed)

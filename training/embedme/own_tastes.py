@@ -1,7 +1,7 @@
 """The taste of people who are no newcomers: what those interests say that are items of the target themselves.
 
 A MeKB holds the items its user liked, each as an entity of its own. For a newcomer these are items of other domains, and
-the taste map (`training.embedme.taste`) reads them; a person with a history in the target has items of the target among them, of
+the taste map (`training.embedme.taste_map`) reads them; a person with a history in the target has items of the target among them, of
 which more is known: who liked both. With T the binary target rows of training users, n_u and n_i how many likes a user and an item have,
 h(u) the items of the target that a user's interests name, V and sigma the first m right singular vectors and values of
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from training.embedme.taste import (
-    TasteSettings,
+from training.embedme.taste_map import (
+    TasteMapSettings,
     cross_fitted,
     fit_map,
     foretold,
@@ -13,7 +13,7 @@ from training.embedme.taste import (
     unit_rows,
 )
 
-SETTINGS = TasteSettings(n_interest_tastes=3, n_target_tastes=2, ridge=0.7)
+SETTINGS = TasteMapSettings(n_interest_tastes=3, n_target_tastes=2, ridge=0.7)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_source_only_and_target_only_people_teach_the_map_what_goes_together():
     both = ([[1, 0, 0, 0], [0, 0, 1, 0]], [[1, 0, 0, 0], [0, 0, 1, 0]])
     interests = csr_array(np.vstack([source_only, np.zeros((60, 4)), both[0]]).astype(float))
     liked = csr_array(np.vstack([np.zeros((60, 4)), target_only, both[1]]).astype(np.float32))
-    settings = TasteSettings(n_interest_tastes=2, n_target_tastes=2, ridge=0.1)
+    settings = TasteMapSettings(n_interest_tastes=2, n_target_tastes=2, ridge=0.1)
     spaces = learn_spaces(interests, liked, settings)
     fitted = fit_map(spaces, interests[-2:], liked[-2:], settings)
     newcomer = csr_array(np.array([[0.0, 1.0, 0.0, 0.0]]))
@@ -135,7 +135,7 @@ def test_what_cannot_be_foretold_goes_silent():
         likes[user, rng.choice(10, 7, replace=False) + 10 * side[user]] = 1
         likes[user, rng.choice(10, 4, replace=False) + 20 + 10 * coin[user]] = 1
     interests = csr_array(np.eye(2)[side] * 0.9 + 0.1)
-    settings = TasteSettings(n_interest_tastes=2, n_target_tastes=3, ridge=1.0)
+    settings = TasteMapSettings(n_interest_tastes=2, n_target_tastes=3, ridge=1.0)
     spaces = learn_spaces(interests, csr_array(likes), settings)
     folds = np.arange(600) % 5
     maps = cross_fitted(spaces, interests, csr_array(likes), settings, folds)
