@@ -1,6 +1,8 @@
 """Profiles of ablations, made from a store: whose links count, one hop further, descriptions; and what is refused."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -215,3 +217,9 @@ def test_weights_come_with_texts_in_their_order(store):
         named = text.split(" [SEP] ") if text else []
         assert own.tolist() == pytest.approx([known[title] for title in named])
         assert (np.diff(own) <= 0).all()
+
+
+def test_the_page_names_every_ablation():
+    page = (Path(__file__).parents[2] / "docs" / "comparing.md").read_text(encoding="utf-8")
+    table = page.partition("| `--ablate` |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`([a-z-]+)`", table.replace("`--", ""))) >= set(ABLATIONS)
