@@ -10,7 +10,8 @@ from training.dataset import binary
 from training.embedme.bert import load_language_model
 from training.embedme.config import EmbedMeConfig
 from training.embedme.examples import draw_examples, n_source_positives
-from training.embedme.model import EmbedMe, log_prior
+from training.embedme.model import EmbedMe
+from training.embedme.prior import log_prior
 from training.evaluate import Full, evaluate, user_batch
 from training.loop import LoopConfig, make_optimizer
 

@@ -18,12 +18,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float32
-from scipy.sparse import csr_array
 from typing_extensions import override
 
 from training.config import ModelConfig
 from training.contract import FitContext, FitReport, Need, UserBatch, VectorRecommender, not_fitted
-from training.dataset import Dataset, TitleWeights, WeightedProfileSource, binary, counts
+from training.dataset import Dataset, TitleWeights, WeightedProfileSource, binary
 from training.embedme.batch import PackedRows, ProfileTokenizer, pack
 from training.embedme.bert import (
     WEIGHTS_FILE,
@@ -34,27 +33,20 @@ from training.embedme.bert import (
 from training.embedme.config import FIRST_HAS_NO_SHARES, EmbedMeConfig, WeightUse
 from training.embedme.dual_encoder import DualEncoder
 from training.embedme.examples import weights_of, with_profile
-from training.embedme.item_text import ItemPlaces, ItemTextSettings, lend_text
+from training.embedme.known import learn_known_taste, place_items
 from training.embedme.late_interaction import best_scores
-from training.embedme.own_tastes import OwnTasteSettings
-from training.embedme.pooler import FrozenPooler
-from training.embedme.prior import log_prior, newcomer_shares
 from training.embedme.reading import Reading, reading_of
-from training.embedme.selection import clear_gain
 from training.embedme.sentence_transformer import sentence_transformer_files
+from training.embedme.steps import learn_in_steps
 from training.embedme.task import PRETRAINED, EmbedMeTask, Parts
 from training.embedme.taste import (
     LearnedTaste,
     Taste,
-    TasteSettings,
-    learn_taste,
     user_tastes,
 )
-from training.embedme.taste_map import TasteMapSettings
-from training.embedme.warm_start import warm_start
 from training.encoder_files import Pooling, Recipe, portable_name
 from training.errors import CheckpointError, ConfigError, DatasetError, TrainingError
-from training.loop import fit_epochs, make_fabric
+from training.loop import make_fabric
 
 TASTE_PREFIX = "taste_map."
 """Before the names of the taste map's arrays among the model's."""
@@ -117,14 +109,16 @@ class EmbedMe(VectorRecommender):
                 self.settings.hidden_dropout,
                 pretrained=self.settings.pretrained,
             )
-            self._learn_taste(data, context)
+            self.learned_taste = learn_known_taste(data, self.settings, context.seed)
+            self._taste = None if self.learned_taste is None else self.learned_taste.taste
             self._build(language_model, len(data.target_items))
         self.item_ids = data.target_items.item_ids
         n_liked = binary(data.interactions[data.target]).sum(axis=0)
         self.module.to(device)
-        self._set_prior(data, context)
-        task = EmbedMeTask(self, self._parts(), data, context.seed)
-        report = self._train(task, data, context)
+        parts = self._parts()
+        place_items(parts, data, context)
+        task = EmbedMeTask(self, parts, data, context.seed)
+        report = learn_in_steps(task, parts, data, context)
         self.module.eval()
         n_cold = int(np.count_nonzero(n_liked == 0))
         notes = [
@@ -137,77 +131,6 @@ class EmbedMe(VectorRecommender):
     def _parts(self) -> Parts:
         return Parts(
             self.settings, self.language_model, self.tokenizer, self.module, self.learned_taste
-        )
-
-    def _set_prior(self, data: Dataset, context: FitContext) -> None:
-        strength, learned = self.settings.prior_strength, self.learned_taste
-        if learned is None:
-            self.module.log_prior.copy_(torch.from_numpy(log_prior(data, strength)))
-            return
-        places = ItemPlaces(learned.taste.item_tastes, newcomer_shares(data, strength))
-        if self.settings.item_text_likes:
-            places = self._with_item_text(places, data, context)
-        self.module.set_item_tastes(
-            torch.from_numpy(places.tastes), torch.from_numpy(places.shares)
-        )
-
-    def _with_item_text(self, places: ItemPlaces, data: Dataset, context: FitContext) -> ItemPlaces:
-        """Return the places of items with what their texts say."""
-        assert self._language_model is not None, "fit() has built it"
-        settings = self.settings
-        n_tokens = min(settings.item_tokens, settings.max_tokens)
-        prefix = self._language_model.recipe.item_prefix
-        tokenizer = ProfileTokenizer(self._language_model.tokenizer, n_tokens, prefix)
-        pooler = FrozenPooler(self.module, tokenizer, settings, context)
-        pooled = pooler.pool_items([text or "?" for text in data.target_items.written], "items")
-        n_likes = counts(csr_array(binary(data.interactions[data.target]).T))
-        return lend_text(
-            places,
-            pooled,
-            n_likes,
-            ItemTextSettings(settings.item_text_ridge, settings.item_text_likes),
-        )
-
-    def _learn_taste(self, data: Dataset, context: FitContext) -> None:
-        settings = self.settings
-        self.learned_taste = None
-        if settings.n_target_tastes:
-            own = OwnTasteSettings(
-                settings.n_own_tastes, settings.own_taste_ridge, settings.own_taste_weight
-            )
-            sizes = TasteSettings(
-                TasteMapSettings(
-                    settings.n_interest_tastes, settings.n_target_tastes, settings.taste_ridge
-                ),
-                own if settings.n_own_tastes else None,
-            )
-            self.learned_taste = learn_taste(data, sizes, context.seed)
-        self._taste = None if self.learned_taste is None else self.learned_taste.taste
-
-    def _train(self, task: EmbedMeTask, data: Dataset, context: FitContext) -> FitReport:
-        """Warm start, then both towers; of three states the first that none after it clearly beats is kept."""
-        if not self.settings.head_epochs and self.settings.fine_tune:
-            return fit_epochs(task, self.settings, context)
-        if not self.settings.head_epochs:
-            return FitReport(
-                0.0, notes=("nothing learned by gradients: what is known in closed form",)
-            )
-        warm = warm_start(self.module, self.tokenizer, data, self.learned_taste, context)
-        if not self.settings.fine_tune:
-            return warm
-        start = {name: one.detach().clone() for name, one in self.module.state_dict().items()}
-        before = task.evaluation()
-        report = fit_epochs(task, self.settings, context)
-        notes, chosen = [*warm.notes, *report.notes], report.chosen_epoch
-        after = task.evaluation()
-        if before is not None and after is not None:
-            gain = clear_gain(before, after, self.settings)
-            notes.append(f"fine-tuning on validation users: {gain}")
-            if not gain.is_clear:
-                self.module.load_state_dict(start)
-                chosen = 0
-        return replace(
-            report, seconds=warm.seconds + report.seconds, chosen_epoch=chosen, notes=tuple(notes)
         )
 
     @override
