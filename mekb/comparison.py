@@ -19,6 +19,7 @@ from mekb.store import Store
 from training.comparison import Against, against_all, mean_over_runs, verdict
 from training.evaluate import Evaluation, Measure
 from training.segments import GAINS, Segment, by_activity, by_popularity
+from training.split_config import SplitKind
 
 SEGMENT_K = 10
 """K of the bins (paper 002, Table 5)."""
@@ -171,7 +172,12 @@ def _protocol(runner: Runner, runs: Sequence[Run], deciding: Measure, ours: str)
         f" gap: {ours} minus the row, or the unchanged model minus a changed row, in {heading(deciding)},"
         " with p of paired sign-flip tests after Holm"
     )
-    return [whom, budget, values]
+    lines = [whom, budget, values]
+    if plan.protocol == "paper" and not plan.split_folder and config.kind is not SplitKind.PAPER:
+        lines.append(
+            "the paper's measure on another split than the paper's: that is --set split.kind=paper --folds 5"
+        )
+    return lines
 
 
 def _notes(by_name: Mapping[str, Sequence[Run]]) -> list[str]:

@@ -1,12 +1,18 @@
 """Splits on disk: read back they are the same, foreign programs can read them, and altered ones are refused."""
 
 import json
+import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mekb import api
+from mekb.comparison_plan import Plan
+from mekb.config import Settings
 from mekb.dataset import World, dataset_of, load_world
 from mekb.errors import OutputError, StoreError, UnknownError
 from mekb.fingerprint import file_fingerprint
@@ -173,3 +179,24 @@ def test_a_narrow_world_keeps_its_catalogue_on_disk(tmp_path, store, world):
     assert [
         found.world.item_names["films"][row] for row in found.world.events["films"].item_rows
     ] == [narrow.item_names["films"][row] for row in narrow.events["films"].item_rows]
+
+
+def test_a_program_of_twenty_lines_gets_our_figures_from_the_files(store, tmp_path, monkeypatch):
+    """The one in docs/comparing.md, on popularity, also where the catalogue is smaller than the negatives asked for."""
+    page = (Path(__file__).parents[2] / "docs" / "comparing.md").read_text(encoding="utf-8")
+    (program,) = [
+        one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "negatives" in one
+    ]
+    monkeypatch.chdir(tmp_path)
+    split = SplitConfig(n_folds=3, valid_share=0.3, seed=2, drop_twins=False)
+    api.write_split(store, "split", target="films", settings=Settings(split=split))
+    names: dict[str, Any] = {}
+    exec(compile(program, "comparing.md", "exec"), names)  # noqa: S102  our own page
+    plan = Plan(
+        ("popularity",), "paper", n_trials=1, split_folder=Path("split"), work=tmp_path / "work"
+    )
+    (row,) = api.compare(store, target="films", plan=plan).rows
+    for metric, value in names["result"].items():
+        (ours,) = [row[name]["mean"] for name in row if name.startswith(f"{metric} sampled-")]
+        assert value == pytest.approx(ours)
+    assert 0 < names["result"]["HR@10"] <= 1
