@@ -138,8 +138,8 @@ def means_by_vector(
     )
     mass = hidden.new_zeros(n_rows).index_add(0, owner, shares)
     means = total / mass.masked_fill(mass == 0, 1.0)[:, None]
-    found = means.unflatten(0, (n_texts + 1, n_vectors))[1:]
+    found = means.view(n_texts + 1, n_vectors, hidden.shape[-1])[1:]
     if n_vectors == 1:
         return found[:, 0]
-    is_empty = mass.unflatten(0, (n_texts + 1, n_vectors))[1:] == 0
-    return torch.where(is_empty[..., None], found[:, :1], found)
+    is_empty = mass.view(n_texts + 1, n_vectors, 1)[1:] == 0
+    return torch.where(is_empty, found[:, :1], found)

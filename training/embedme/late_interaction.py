@@ -39,8 +39,9 @@ def best_logits(
     bias: Float[Tensor, " items"],
 ) -> Float[Tensor, "users items"]:
     """Return the logits; vectors that reach a maximum together share its gradient."""
-    products = (vectors.flatten(0, 1) @ items.T).unflatten(0, vectors.shape[:2])
-    return products.amax(dim=1) + bias
+    products = (vectors.flatten(0, 1) @ items.T).view(*vectors.shape[:2], len(items))
+    logits: Tensor = products.amax(dim=1) + bias
+    return logits
 
 
 def late_softmax(

@@ -290,9 +290,11 @@ class EmbedMe(VectorRecommender):
 
 def _recipe(settings: EmbedMeConfig, own: Recipe) -> Recipe:
     """Return how the encoder is read: as the settings say, where they say nothing as it was trained."""
-    wanted = (settings.pooling, settings.profile_prefix, settings.item_prefix)
+    prefixes = (settings.profile_prefix, settings.item_prefix)
     recipe = Recipe(
-        *(there if one is None else one for one, there in zip(wanted, own, strict=True))
+        settings.pooling or own.pooling,
+        own.profile_prefix if prefixes[0] is None else prefixes[0],
+        own.item_prefix if prefixes[1] is None else prefixes[1],
     )
     if recipe.pooling is Pooling.FIRST and settings.takes_shares:
         raise ConfigError(FIRST_HAS_NO_SHARES)
