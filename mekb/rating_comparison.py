@@ -120,7 +120,7 @@ def compare_ratings(
     evaluations = {opponent.name: evaluate_ratings(opponent, made.data, test, pairs)}
     rows, notes = [judge.row(evaluations[opponent.name], Cost(0.0, 0.0), [])], []
     for name in dict.fromkeys(plan.models):
-        clock, trials = Clock(), []
+        clock = Clock()
         try:
             model, trials = judge.fitted(name)
             evaluations[name] = evaluate_ratings(model, made.data, test, pairs)

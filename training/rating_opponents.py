@@ -53,7 +53,8 @@ class Means:
             n_ratings += np.bincount(rated.user_rows, minlength=len(users))
         own = above / (USER_SHRINKAGE + n_ratings)
         mean, items = self._domains[self._target]
-        return (mean + items[item_rows] + own[user_rows]).astype(np.float32)
+        found: np.ndarray = mean + items[item_rows] + own[user_rows]
+        return found.astype(np.float32)
 
 
 class ClickShares:
@@ -74,7 +75,8 @@ class ClickShares:
     ) -> Float32[np.ndarray, " pairs"]:
         """Return the chance of each pair."""
         del users, user_rows
-        return self._chance[item_rows].astype(np.float32)
+        found: np.ndarray = self._chance[item_rows]
+        return found.astype(np.float32)
 
 
 def _means_of(events: Events, n_items: int) -> tuple[float, Float64[np.ndarray, " items"]]:

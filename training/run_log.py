@@ -3,10 +3,11 @@
 In: the records of `training.loop` (epoch, loss, learning rate, seconds, validation, ...). Out: `metrics.jsonl`
 text, and the same numbers in TensorBoard, Weights & Biases or MLflow, by Lightning's loggers: those of Fabric
 and, for the last two, of pytorch-lightning, all on one interface. A logger writes below one folder and needs no
-network by itself: W&B keeps to what WANDB_MODE says, MLflow to MLFLOW_TRACKING_URI.
+network by itself: W&B keeps to what WANDB_MODE says, MLflow to MLFLOW_TRACKING_URI where it is set.
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -38,7 +39,7 @@ def make_loggers(names: Sequence[str] | None, folder: Path, run: str) -> list[Lo
         run: What this run is called.
 
     Raises:
-        ConfigError: a logger is not known, or what it needs is not installed.
+        ConfigError: a logger is not known, what it needs is not installed, or it does not take its own settings.
     """
     if names is None:
         names = ["tensorboard"] if _missing("tensorboard") == [] else []
@@ -50,7 +51,7 @@ def make_loggers(names: Sequence[str] | None, folder: Path, run: str) -> list[Lo
                 f"logger '{name}' needs {' and '.join(missing)}, not installed here:"
                 f" pip install 'mekb[{EXTRAS[name]}]'"
             )
-    return [_make(name, folder, run) for name in dict.fromkeys(names)]
+    return [_made(name, folder, run) for name in dict.fromkeys(names)]
 
 
 class RunLog:
@@ -98,6 +99,17 @@ def _missing(name: str) -> list[str]:
     return [package for package in LOGGERS[name][2] if find_spec(package) is None]
 
 
+def _made(name: str, folder: Path, run: str) -> Logger:
+    try:
+        return _make(name, folder, run)
+    except (
+        Exception
+    ) as error:  # a logger reads settings of its own, and says in its own errors what is wrong
+        raise ConfigError(
+            f"logger '{name}' cannot begin: {' '.join(str(error).split())}"
+        ) from error
+
+
 def _make(name: str, folder: Path, run: str) -> Logger:
     module, class_name, _ = LOGGERS[name]
     kind = getattr(import_module(module), class_name)
@@ -107,7 +119,12 @@ def _make(name: str, folder: Path, run: str) -> Logger:
         case "wandb":
             made = kind(project=PROJECT, name=run, save_dir=folder)
         case _:
-            made = kind(experiment_name=PROJECT, run_name=run)
+            options: dict[str, Any] = {"experiment_name": PROJECT, "run_name": run}
+            if "MLFLOW_TRACKING_URI" not in os.environ:
+                folder.mkdir(parents=True, exist_ok=True)
+                options["tracking_uri"] = f"sqlite:///{folder.resolve() / 'mlflow.db'}"
+                options["artifact_location"] = (folder.resolve() / "mlflow").as_uri()
+            made = kind(**options)
     return made
 
 

@@ -114,3 +114,29 @@ def test_other_loggers_can_be_made_where_they_are_installed(name, tmp_path, monk
     log = RunLog(make_loggers([name], tmp_path, "run"))
     log.record({"epoch": 1, "loss": 0.5})
     log.close(done=True)
+
+
+class Recorder(Listener):
+    """A logger of another library, which tells what it was made with, or refuses."""
+
+    def __init__(self, **options):
+        if "refuse" in options["run_name"]:
+            raise RuntimeError("no server\nat that address")
+        super().__init__()
+        self.options = options
+
+
+def test_mlflow_writes_beside_the_model_unless_told_where(tmp_path, monkeypatch):
+    monkeypatch.setitem(LOGGERS, "mlflow", (__name__, "Recorder", ()))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (made,) = make_loggers(["mlflow"], tmp_path / "logs", "run")
+    assert made.options["tracking_uri"] == f"sqlite:///{tmp_path}/logs/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    (made,) = make_loggers(["mlflow"], tmp_path / "logs", "run")
+    assert "tracking_uri" not in made.options
+
+
+def test_a_logger_that_cannot_begin_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(LOGGERS, "mlflow", (__name__, "Recorder", ()))
+    with pytest.raises(ConfigError, match="'mlflow' cannot begin: no server at that address"):
+        make_loggers(["mlflow"], tmp_path, "refuse")
