@@ -82,6 +82,7 @@ def fit_epochs(task: Task, config: LoopConfig, context: FitContext) -> FitReport
     identity = hashlib.sha256(f"{task.identity} {context.seed}".encode()).hexdigest()
     run = _Run(task, config, context, ranks, module, optimizer, identity)
     state, notes = run.resume()
+    earlier = sum(record["seconds"] for record in state.history)
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         while state.epoch < config.epochs and not _out_of_patience(state.history, config):
             state = run.epoch(state)
@@ -90,7 +91,7 @@ def fit_epochs(task: Task, config: LoopConfig, context: FitContext) -> FitReport
     if context.folder is not None and ranks.is_first and not context.keep_snapshot:
         remove_snapshot(context.folder)
     return FitReport(
-        seconds=time.monotonic() - started,
+        seconds=earlier + time.monotonic() - started,
         losses=tuple(record["loss"] for record in state.history),
         validation=tuple(record["validation"] for record in state.history),
         chosen_epoch=_best_epoch(state.history),

@@ -88,6 +88,20 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(tmp_path, optimizer):
     assert [record["loss"] for record in records] == list(expected.losses)
 
 
+def test_a_fit_taken_up_tells_of_all_its_epochs_and_of_all_their_seconds(tmp_path):
+    told: list[dict] = []
+    context = FitContext(seed=2, folder=tmp_path, on_record=told.append)
+    with pytest.raises(KeyboardInterrupt):
+        fit_epochs(Line(fail_at=2), QUICK, context)
+    before = list(told)
+    told.clear()
+    report = fit_epochs(Line(), QUICK, context)
+    assert [record["epoch"] for record in told] == [1, 2, 3, 4]
+    assert told[:2] == before
+    assert tuple(record["loss"] for record in told) == report.losses
+    assert report.seconds > sum(record["seconds"] for record in told) - 0.01  # they are rounded
+
+
 @pytest.mark.parametrize("optimizer", ["lamb", "adamw"])
 @pytest.mark.parametrize("killed_at", [1, 6, 7, 15])
 def test_a_fit_killed_within_an_epoch_goes_on_to_the_same_weights(tmp_path, optimizer, killed_at):
