@@ -185,6 +185,8 @@ def _notes(by_name: Mapping[str, Sequence[Run]]) -> list[str]:
     for name, runs in by_name.items():
         refused = {run.outcome.facts["refused"] for run in runs if "refused" in run.outcome.facts}
         notes += [f"{name} counts as chance: {reason}" for reason in sorted(refused)]
+        if not refused and not any(run.outcome.evaluation.n_covered for run in runs):
+            notes.append(f"{name} could judge none of the test users: its row is chance")
         trials = [] if runs[0].entry.is_changed else [run.trials for run in runs if run.seed == 0]
         failed = [one["refused"] for own in trials for one in own if "refused" in one]
         if failed:

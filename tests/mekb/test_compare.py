@@ -290,3 +290,11 @@ def test_a_model_that_diverges_or_refuses_counts_as_chance(store, plan, mood, re
     assert [row["model"] for row in found.rows] == ["ease", "moody"]
     assert found.rows[1]["judged"].startswith("0 of ")
     assert [one for one in found.notes if "moody counts as chance" in one and reason in one]
+
+
+def test_a_model_that_can_judge_nobody_is_said_to_be_chance(store, plan):
+    found = run(store, plan, models=("ease_target", "ease"), n_folds=1, n_seeds=1, n_trials=1)
+    assert found.rows[0]["judged"].startswith("0 of ")
+    assert [one for one in found.notes if "could judge none" in one] == [
+        "ease_target could judge none of the test users: its row is chance"
+    ]
