@@ -95,7 +95,7 @@ def compare_domains(
     format: FormatOption = Format.TABLE,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure models in every domain at once beside models of one domain: where is transfer negative?
+    """Measure models in every domain at once beside models of one domain, and mark negative transfer.
 
     Example: mekb compare-domains my.duckdb --models ease
     """
