@@ -10,18 +10,28 @@ An instance p is a user's encoded sequence. Within a mini-batch of n users, per 
 
 Instance and clusters are of different domains, and everything is learned end to end, in alternation with nothing.
 
-Open in the paper, decided here: u_k grows with the batch, so with a dot product as `sim` the softmax of eq. 7
-would saturate. With `normalise` (ours by default) p, c, u and q are scaled to length 1 before each similarity, as
-TCC does with u, and eq. 5 takes the temperature as well, without which unit vectors would belong nearly alike to
-all clusters and every u be the batch's mean. Without `normalise` the formulas are the printed ones. The MLP of
-eq. 6 has one hidden layer of the embedding's size with ReLU, one MLP a domain. Without the multi-view module q_i
-is the nearest u itself.
+Printed so, the loss has a minimum that knows nothing of interests: all instances of one domain at one pole and all of
+the other's opposite, the MLPs constant at the other pole. It is all but 0 there for any number of clusters, and
+training ran there: the 8 clusters of a world with 8 interests, and 16 as well, had one direction (mean cosines of .95
+and .90). Hence:
+
+- u_k grows with the batch, so that with a dot product as `sim` the softmax would saturate. With `normalise` (ours by
+  default) p are taken from the mean of their batch and p, c, u and q scaled to length 1 before each similarity, as TCC
+  does with u: no domain has a pole, and instances fill a sphere. Eq. 5 takes the temperature as well, without which
+  unit vectors would belong nearly alike to all clusters. Without `normalise` similarities are the printed ones.
+- Eq. 7 counts all K clusters as negatives, an instance's own m among them, and so drives an interest away from
+  itself. Prototypical contrast, which the paper takes up (PCL, Li et al., ICLR 2021), has as negatives the clusters
+  that an instance does *not* belong to: ours by default; `own_repel` is the printed sum.
+
+The MLP of eq. 6 has one hidden layer of the embedding's size with ReLU, one MLP a domain. Without the multi-view module
+q_i is the nearest u itself.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
@@ -39,6 +49,19 @@ class ClusterSettings:
     """m of eq. 6; 1 switches the multi-view module off."""
     temperature: float = 0.1
     normalise: bool = True
+    own_repel: bool = False
+    """Whether a user's own clusters are among the negatives, as eq. 7 prints it."""
+
+
+class UserClusters(NamedTuple):
+    """The clusters of a batch and where its users stand among them."""
+
+    clusters: Float[Tensor, "clusters dim"]
+    """u of eq. 5."""
+    views: Float[Tensor, "batch dim"]
+    """q of eq. 6."""
+    nearest: Int64[Tensor, "batch views"]
+    """Which clusters q is made of."""
 
 
 def new_clusters(
@@ -68,16 +91,20 @@ class DomainClusters(nn.Module):
         )
 
     @override
-    def forward(
-        self, instances: Float[Tensor, "batch dim"]
-    ) -> tuple[Float[Tensor, "clusters dim"], Float[Tensor, "batch dim"]]:
+    def forward(self, instances: Float[Tensor, "batch dim"]) -> UserClusters:
         """Return the new clusters, and each instance's multi-view cluster."""
         sharpness = self.settings.temperature if self.settings.normalise else 1.0
         renewed = self.unit(new_clusters(self.unit(self.clusters), instances, sharpness))
         nearest = (instances @ renewed.T).topk(self.n_views, dim=1).indices
         chosen = renewed[nearest].flatten(start_dim=1)
         own = chosen if self.views is None else self.unit(self.views(chosen))
-        return renewed, own
+        return UserClusters(renewed, own, nearest)
+
+    def on_sphere(self, instances: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
+        """Return the directions from the mean of the batch, or the instances without `normalise`."""
+        return (
+            self.unit(instances - instances.mean(dim=0)) if self.settings.normalise else instances
+        )
 
     def unit(self, vectors: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
         """Return the vectors with length 1, or as they are without `normalise`."""
@@ -97,10 +124,16 @@ class InterestSpace(nn.Module):
         self, source: Float[Tensor, "batch dim"], target: Float[Tensor, "batch dim"]
     ) -> Float[Tensor, " batch"]:
         """Return the instance-to-cluster loss of each user (eq. 7)."""
-        source, target = self.source.unit(source), self.target.unit(target)
-        source_clusters, source_views = self.source(source)
-        target_clusters, target_views = self.target(target)
-        temperature = self.settings.temperature
+        source, target = self.source.on_sphere(source), self.target.on_sphere(target)
+        return self._half(source, self.target(target)) + self._half(target, self.source(source))
+
+    def _half(
+        self, instances: Float[Tensor, "batch dim"], across: UserClusters
+    ) -> Float[Tensor, " batch"]:
         return info_nce_against(
-            source, target_views, target_clusters, temperature
-        ) + info_nce_against(target, source_views, source_clusters, temperature)
+            instances,
+            across.views,
+            across.clusters,
+            self.settings.temperature,
+            None if self.settings.own_repel else across.nearest,
+        )

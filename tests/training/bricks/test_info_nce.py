@@ -48,6 +48,16 @@ def test_shared_negatives_are_the_denominator_of_equation_7():
         np.testing.assert_allclose(found[k], -np.log(own / (own + others)), rtol=1e-10)
 
 
+def test_what_is_left_out_for_an_anchor_is_no_negative_of_it():
+    anchors, positives, negatives = map(torch.from_numpy, random(3, (4, 3), (4, 3), (6, 3)))
+    left_out = torch.tensor([[0, 5], [1, 2], [3, 4], [5, 0]])
+    found = info_nce_against(anchors, positives, negatives, 0.7, left_out)
+    for k in range(4):
+        kept = [row for row in range(6) if row not in left_out[k].tolist()]
+        expected = info_nce_against(anchors[[k]], positives[[k]], negatives[kept], 0.7)
+        torch.testing.assert_close(found[[k]], expected)
+
+
 def test_large_similarities_do_not_overflow():
     big = 1e4 * torch.eye(3)
     assert torch.isfinite(info_nce(big, big, 0.01)).all()

@@ -51,7 +51,7 @@ def instances():
 @pytest.fixture
 def printed():
     torch.manual_seed(0)
-    settings = ClusterSettings(DIM, CLUSTERS, VIEWS, temperature=0.5, normalise=False)
+    settings = ClusterSettings(DIM, CLUSTERS, VIEWS, 0.5, normalise=False, own_repel=True)
     return InterestSpace(settings).double()
 
 
@@ -62,7 +62,7 @@ def test_new_clusters_are_equation_5(instances):
 
 
 def test_views_are_equation_6(printed, instances):
-    renewed, views = printed.source(instances[0])
+    renewed, views, _ = printed.source(instances[0])
     expected = numpy_views(printed.source, renewed.detach().numpy(), instances[0].numpy())
     np.testing.assert_allclose(views.detach(), expected, rtol=1e-9)
 
@@ -82,16 +82,43 @@ def test_the_loss_is_equation_7(printed, instances):
 
 def test_normalised_everything_has_length_one(instances):
     layer = DomainClusters(ClusterSettings(DIM, CLUSTERS, VIEWS)).double()
-    for vectors in layer(layer.unit(instances[0])):
+    for vectors in layer(layer.unit(instances[0]))[:2]:
         np.testing.assert_allclose(torch.linalg.norm(vectors, dim=1).detach(), 1.0)
     doubled = layer(layer.unit(2 * instances[0]))
-    torch.testing.assert_close(doubled, layer(layer.unit(instances[0])))
+    torch.testing.assert_close(tuple(doubled), tuple(layer(layer.unit(instances[0]))))
+
+
+def test_a_domain_has_no_pole(instances):
+    """Eq. 7 is 0 where each domain stands at a pole of its own: with `normalise` where it stands is nothing."""
+    torch.manual_seed(0)
+    space = InterestSpace(ClusterSettings(DIM, CLUSTERS, VIEWS)).double()
+    source, target = instances
+    torch.testing.assert_close(space(source + 50.0, target - 50.0), space(source, target))
+
+
+def test_by_default_a_users_own_clusters_are_no_negatives(instances):
+    torch.manual_seed(0)
+    space = InterestSpace(ClusterSettings(DIM, CLUSTERS, VIEWS, temperature=0.5)).double()
+    p, across = {}, {}
+    for side, given in zip(("source", "target"), instances, strict=True):
+        centred = given.numpy() - given.numpy().mean(axis=0)
+        p[side] = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        across[side] = [one.detach().numpy() for one in getattr(space, side)(torch.tensor(p[side]))]
+    expected = np.zeros(USERS)
+    for side, other in (("source", "target"), ("target", "source")):
+        clusters, views, nearest = across[other]
+        for user, one in enumerate(p[side]):
+            negatives = np.delete(clusters, nearest[user], axis=0)
+            assert len(negatives) == CLUSTERS - VIEWS
+            own = np.exp(one @ views[user] / 0.5)
+            expected[user] -= np.log(own / (own + np.exp(negatives @ one / 0.5).sum()))
+    np.testing.assert_allclose(space(*instances).detach(), expected, rtol=1e-9)
 
 
 def test_one_view_is_the_nearest_cluster_itself(instances):
     layer = DomainClusters(ClusterSettings(DIM, CLUSTERS, n_views=1)).double()
     unit = layer.unit(instances[0])
-    renewed, own = layer(unit)
+    renewed, own, _ = layer(unit)
     nearest = (unit @ renewed.T).argmax(dim=1)
     torch.testing.assert_close(own, renewed[nearest])
     assert layer.views is None
@@ -99,7 +126,7 @@ def test_one_view_is_the_nearest_cluster_itself(instances):
 
 def test_fewer_clusters_than_views_are_all_of_them():
     layer = DomainClusters(ClusterSettings(DIM, n_clusters=2, n_views=8))
-    assert layer(torch.randn(USERS, DIM))[1].shape == (USERS, DIM)
+    assert layer(torch.randn(USERS, DIM)).views.shape == (USERS, DIM)
 
 
 @pytest.mark.parametrize("normalise", [True, False])
