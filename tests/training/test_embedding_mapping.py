@@ -157,6 +157,13 @@ def kept_out_of_training(data):
     return replace(data, interactions=interactions, valid=HeldOut(rows, csr_array(held)))
 
 
+def best_linear_error(given, wanted):
+    """Return the mean squared distance that least squares leave: a map of one epoch leaves twice as much."""
+    columns = np.column_stack([given, np.ones(len(given))])
+    fitted = columns @ np.linalg.lstsq(columns, wanted, rcond=None)[0]
+    return np.square(fitted - wanted).sum(axis=1).mean()
+
+
 @pytest.mark.parametrize("name", ["emcdr", "sscdr"])
 def test_validation_users_with_vectors_of_their_own_do_not_choose_the_map(name, world):
     data = kept_out_of_training(world.data)
@@ -172,9 +179,11 @@ def test_validation_users_with_vectors_of_their_own_do_not_choose_the_map(name, 
     assert len(mapping.losses) == 60
     source, target = model.module.source, model.module.target
     shared = np.flatnonzero(source.is_trained() & target.is_trained())
-    mapped = model.mapped(source.user_vectors(shared))
-    error = np.square(mapped - target.user_vectors(shared)).sum(axis=1).mean()
-    assert error < 0.7 * mapping.losses[0], "the map was left as its first epoch had it"
+    given, wanted = source.user_vectors(shared), target.user_vectors(shared)
+    error = np.square(model.mapped(given) - wanted).sum(axis=1).mean()
+    assert error < 1.1 * best_linear_error(given, wanted), (
+        "the map was left as an early epoch had it"
+    )
 
 
 @pytest.mark.parametrize("everyone", [False, True])
