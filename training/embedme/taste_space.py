@@ -13,6 +13,8 @@ from scipy.sparse.linalg import svds
 
 MOST_DENSE_ROWS = 3000
 """Size of a Gram matrix up to which its eigenvectors take a few seconds."""
+LEAST_STRENGTH = 1e-6
+"""Of the largest: both solvers square the matrix, so that a strength of 0 comes out as some 1e-8 of it."""
 DENSE_SHARE = 8
 """With more than a so-manieth of all vectors asked for, Lanczos iterations take longer than a dense solver."""
 
@@ -46,7 +48,7 @@ def singular_space(matrix: csr_array, n_wanted: int) -> TasteSpace:
     start = np.ones(min(matrix.shape))  # ARPACK starts from a random vector unless it is told
     _, values, rows = svds(matrix.astype(np.float64), k=n_vectors, v0=start)
     order = np.argsort(-values, kind="stable")
-    return _signed(rows[order].T, values[order])
+    return _told_apart(rows[order].T, values[order])
 
 
 def _dense(matrix: csr_array, n_vectors: int) -> TasteSpace:
@@ -55,16 +57,17 @@ def _dense(matrix: csr_array, n_vectors: int) -> TasteSpace:
     gram = (matrix.T @ matrix if n_columns <= n_users else matrix @ matrix.T).toarray()
     last = len(gram) - 1
     powers, vectors = eigh(gram, subset_by_index=[last + 1 - n_vectors, last])
-    powers, vectors = powers[::-1], vectors[:, ::-1]
-    # what rounding leaves of a power that is 0: these directions say nothing
-    kept = powers > powers[0] * len(gram) * np.finfo(np.float64).eps
-    values = np.sqrt(powers[kept])
-    vectors = vectors[:, kept]
-    return _signed(vectors if n_columns <= n_users else (matrix.T @ vectors) / values, values)
+    values, vectors = np.sqrt(np.maximum(powers[::-1], 0.0)), vectors[:, ::-1]
+    if n_columns > n_users:
+        vectors = (matrix.T @ vectors) / np.where(values > 0, values, 1.0)
+    return _told_apart(vectors, values)
 
 
-def _signed(
+def _told_apart(
     vectors: Float64[np.ndarray, "columns m"], values: Float64[np.ndarray, " m"]
 ) -> TasteSpace:
+    """Return the vectors with their signs fixed, without those of no strength, which are any that are left."""
+    is_kept = values > values[0] * LEAST_STRENGTH
+    vectors, values = vectors[:, is_kept], values[is_kept]
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
     return TasteSpace(np.ascontiguousarray(vectors * np.where(largest < 0, -1.0, 1.0)), values)
