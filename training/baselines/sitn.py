@@ -9,12 +9,11 @@ Sun et al., Self-Supervised Interest Transfer Network via Prototypical Contrasti
 
 Its authors published neither code nor settings. Decided here: means over the batch where the paper has sums (with
 Adam the same, but for the balance with weight decay); 10 epochs of stage 1; temperature 0.1 on unit vectors
-(`normalise`; without, the printed dot products); a user's own clusters are no negatives in eq. 7 (with
-`own_clusters_repel` they are, as printed): `bricks.interest_clusters` says what comes of either; clusters 32, 64, 128
-and 256 as in its figure 3 and 2 views as in its figure 2; a learned vector a place, counted from the newest; 4
-negatives a click, uniform among what the user has not liked. Items are known by id alone (the paper adds title, brand,
-category and the user's id, which says nothing of a newcomer). Several source domains are one sequence. What an example
-sees: `bricks.click_examples`.
+(`normalise`; without, the printed dot products), for clusters from the mean of the batch, without which all clusters
+of a domain become one (`bricks.interest_clusters`); clusters 32, 64, 128 and 256 as in its figure 3 and 2 views as in
+its figure 2; a learned vector a place, counted from the newest; 4 negatives a click, uniform among what the user has
+not liked. Items are known by id alone (the paper adds title, brand, category and the user's id, which says nothing of
+a newcomer). Several source domains are one sequence. What an example sees: `bricks.click_examples`.
 
 A newcomer's target sequence is empty: u^t is then 0, and `empty_target_share` of the examples are shown so, whatever
 the user did, so that stage 2 learns to judge by the source alone. Without any history a user cannot be judged: NaN.
@@ -67,8 +66,8 @@ class SitnConfig(GradientConfig):
     n_views: PositiveInt = 2
     """1 is "without multi-view"."""
     normalise: bool = True
-    own_clusters_repel: bool = False
-    """Eq. 7 as printed: a user's own clusters are negatives as well."""
+    own_clusters_repel: bool = True
+    """Eq. 7 as printed; False takes a user's own clusters out of the negatives."""
     instance_contrast: bool = True
     """False is "w/o L_i2i"."""
     cluster_contrast: bool = True

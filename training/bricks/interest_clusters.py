@@ -19,9 +19,9 @@ and .90). Hence:
   default) p are taken from the mean of their batch and p, c, u and q scaled to length 1 before each similarity, as TCC
   does with u: no domain has a pole, and instances fill a sphere. Eq. 5 takes the temperature as well, without which
   unit vectors would belong nearly alike to all clusters. Without `normalise` similarities are the printed ones.
-- Eq. 7 counts all K clusters as negatives, an instance's own m among them, and so drives an interest away from
-  itself. Prototypical contrast, which the paper takes up (PCL, Li et al., ICLR 2021), has as negatives the clusters
-  that an instance does *not* belong to: ours by default; `own_repel` is the printed sum.
+- Eq. 7 counts all K clusters as negatives, an instance's own m among them. Prototypical contrast, which the paper takes
+  up (PCL, Li et al., ICLR 2021), has the clusters as negatives that an instance does *not* belong to: without
+  `own_repel` so has ours. In `benchmarks/worlds_sitn.py` it made no difference that is sure over five seeds.
 
 The MLP of eq. 6 has one hidden layer of the embedding's size with ReLU, one MLP a domain. Without the multi-view module
 q_i is the nearest u itself.
@@ -49,7 +49,7 @@ class ClusterSettings:
     """m of eq. 6; 1 switches the multi-view module off."""
     temperature: float = 0.1
     normalise: bool = True
-    own_repel: bool = False
+    own_repel: bool = True
     """Whether a user's own clusters are among the negatives, as eq. 7 prints it."""
 
 
