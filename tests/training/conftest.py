@@ -204,8 +204,8 @@ def settings(tiny_bert: Path) -> Callable[[str], dict[str, object]]:
             "n_clusters": (3, 6),
             "use_positions": False,  # the world has no order
             "batch_size": 32,
-            "epochs": 20,
-            "learning_rate": 1e-2,
+            "epochs": 30,
+            "learning_rate": 5e-3,
         },
     }
     return lambda name: quick.get(name, {})

@@ -37,7 +37,7 @@ def test_a_folder_that_is_no_bert_is_refused(tmp_path, tiny_bert):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     config = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(config.replace('"bert"', '"distilbert"'))
-    with pytest.raises(EncoderError, match="'distilbert'.* reads bert, roberta, xlm-roberta"):
+    with pytest.raises(EncoderError, match=r"'distilbert'.* reads bert, roberta, xlm-roberta"):
         load_language_model(str(tmp_path), 0.1)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(EncoderError, match="cannot be loaded") as caught:
