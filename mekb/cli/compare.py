@@ -117,7 +117,7 @@ def compare(
 
 def _print(found: "Compared", format: TableFormat) -> None:
     from mekb.cli.options import Format
-    from mekb.cli.output import note, print_json, print_line, print_rows, print_text
+    from mekb.cli.output import print_json, print_line, print_protocol, print_rows, print_text
     from mekb.comparison_tables import as_csv, as_latex, as_markdown, flat, segment_rows
 
     match format:
@@ -135,10 +135,7 @@ def _print(found: "Compared", format: TableFormat) -> None:
             print_rows(flat(found.rows), Format.TABLE, title="Held-out users")
             for by, rows in segment_rows(found).items():
                 print_rows(rows, Format.TABLE, title=f"By {by}")
-            for line in found.protocol:
-                print_line(line)
-            for line in found.notes:
-                note(line)
+            print_protocol(found.protocol, found.notes)
             print_line(found.verdict)
 
 

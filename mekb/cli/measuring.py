@@ -55,7 +55,7 @@ def compare_ratings(
     Example: mekb compare-ratings my.duckdb --target films --models diagae --set split.kind=warm
     """
     from mekb import api
-    from mekb.cli.output import note, print_json, print_line, print_rows, progress
+    from mekb.cli.output import print_json, print_protocol, print_rows, progress
     from mekb.comparison_tables import flat
     from mekb.config import load_settings
     from mekb.rating_comparison import Labels, RatingPlan
@@ -75,10 +75,7 @@ def compare_ratings(
         print_json({"rows": found.rows, "protocol": found.protocol, "notes": found.notes})
         return
     print_rows(flat(found.rows, every=True), format, title=f"Predicted {labels.value}")
-    for line in found.protocol:
-        print_line(line)
-    for line in found.notes:
-        note(line)
+    print_protocol(found.protocol, found.notes)
 
 
 def compare_domains(
@@ -100,7 +97,7 @@ def compare_domains(
     Example: mekb compare-domains my.duckdb --models ease
     """
     from mekb import api
-    from mekb.cli.output import note, print_json, print_line, print_rows, progress
+    from mekb.cli.output import print_json, print_protocol, print_rows, progress
     from mekb.config import load_settings
 
     with progress(quiet=quiet) as on_progress:
@@ -119,10 +116,7 @@ def compare_domains(
         )
         return
     print_rows(found.table(), format, title="Every domain as the target")
-    for line in found.protocol:
-        print_line(line)
-    for line in found.notes:
-        note(line)
+    print_protocol(found.protocol, found.notes)
 
 
 def split(

@@ -153,6 +153,14 @@ def note(text: str) -> None:
     Console(stderr=True, soft_wrap=True).print(Text(text))
 
 
+def print_protocol(protocol: Sequence[str], notes: Sequence[str]) -> None:
+    """Print how something was measured, and notes on it."""
+    for line in protocol:
+        print_line(line)
+    for line in notes:
+        note(line)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
