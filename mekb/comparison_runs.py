@@ -28,12 +28,12 @@ from mekb.scoring import ScoringConfig
 from mekb.split_files import SplitParts, read_split, write_split
 from mekb.store import Store
 from mekb.worlds import world_of
-from training.comparison import REFUSALS, Clock, Outcome, fit_and_measure
+from training.comparison import Clock, Outcome, fit_and_measure
 from training.contract import FitContext, Progress, Recommender
 from training.controls import without_sources
 from training.dataset import Dataset
 from training.embedme.config import PRESETS
-from training.errors import CannotJudgeError, ConfigError
+from training.errors import REFUSALS, CannotJudgeError, ConfigError
 from training.protocols import Full, Listed, Protocol, Sampled
 from training.registry import MODELS, create
 from training.segments import Trained

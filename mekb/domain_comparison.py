@@ -20,9 +20,10 @@ from mekb.errors import UnknownError
 from mekb.models import OnProgress, device_of, told
 from mekb.store import Store
 from mekb.worlds import world_of
-from training.comparison import REFUSALS, Clock, Cost
+from training.comparison import Clock, Cost
 from training.contract import FitContext, Progress, Recommender
 from training.controls import without_sources
+from training.errors import REFUSALS
 from training.evaluate import Evaluation, evaluate
 from training.every_domain import MULTI_TARGET, DomainRow, Retargetable, transfer_rows
 from training.protocols import Measure

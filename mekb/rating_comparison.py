@@ -24,10 +24,10 @@ from mekb.models import OnProgress, Route, device_of, sources_of, told
 from mekb.neighbours import with_neighbours
 from mekb.store import Store
 from mekb.worlds import world_of
-from training.comparison import REFUSALS, Clock, Cost
+from training.comparison import Clock, Cost
 from training.contract import FitContext, Progress, RatingRecommender
 from training.dataset import Dataset, HeldOut
-from training.errors import DatasetError
+from training.errors import REFUSALS, DatasetError
 from training.rating_evaluation import (
     JudgedPairs,
     RatingEvaluation,

@@ -35,8 +35,10 @@ from mekb.scoring import NeighbourConfig, ScoringConfig
 from mekb.store import Store
 from mekb.worlds import world_of
 from training import checkpoint
+from training.comparison import as_chance
 from training.contract import FitContext, Recommender, VectorRecommender
 from training.embedme.model import EmbedMe
+from training.errors import CannotJudgeError
 from training.evaluate import Evaluation, Measure, compare, evaluate
 from training.registry import names
 from training.split_config import SplitConfig
@@ -107,7 +109,10 @@ def compare_models(
     *,
     on_progress: OnProgress,
 ) -> Comparison:
-    """Evaluate trained models and freshly fitted, tuned baselines on one split's test users."""
+    """Evaluate trained models and freshly fitted, tuned baselines on one split's test users.
+
+    A baseline that refuses the data or diverges counts as chance; a note says why, and the others go on.
+    """
     offered = [name for name in names() if name != EmbedMe.name]
     for baseline in baselines:
         if baseline not in offered:
@@ -126,14 +131,29 @@ def compare_models(
         evaluations[name] = evaluate(one.model, split.data, split.test, PROTOCOLS)
         on_progress("evaluate", len(evaluations), total)
     for baseline in baselines:
-        tuned = fit_best(baseline, split.data, FitContext())
-        if len(tuned.trials) > 1:
-            notes.append(
-                f"{baseline}: {len(tuned.trials)} settings tried, chosen {dict(tuned.settings)}"
-            )
-        evaluations[baseline] = evaluate(tuned.model, split.data, split.test, PROTOCOLS)
+        evaluations[baseline], said = _baseline(baseline, split)
+        notes += said
         on_progress("evaluate", len(evaluations), total)
     return Comparison(table_of(evaluations), _protocol(first), notes, evaluations)
+
+
+def _baseline(name: str, split: SplitWorld) -> tuple[Evaluation, list[str]]:
+    """Return a tuned baseline's values on the test users, and what is to be known about them."""
+    try:
+        tuned = fit_best(name, split.data, FitContext())
+        found = evaluate(tuned.model, split.data, split.test, PROTOCOLS)
+    except CannotJudgeError as error:
+        chance = as_chance(name, split.data, split.test, PROTOCOLS)
+        return chance, [f"{name} counts as chance: {error}"]
+    notes, n_tried = [], len(tuned.trials)
+    if n_tried > 1:
+        notes.append(f"{name}: {n_tried} settings tried, chosen {dict(tuned.settings)}")
+    failed = [trial.refused for trial in tuned.trials if trial.refused]
+    if failed:
+        notes.append(f"{name}: {len(failed)} of {n_tried} trials failed, such as: {failed[0]}")
+    if not found.n_covered:
+        notes.append(f"{name} could judge none of the test users: its row is chance")
+    return found, notes
 
 
 def _check_same_split(folders: Sequence[Path], loaded: Sequence[_Loaded]) -> None:

@@ -19,13 +19,10 @@ from jaxtyping import Float32
 
 from training.contract import FitContext, Need, Recommender
 from training.dataset import Dataset, HeldOut
-from training.errors import CannotJudgeError, DatasetError, DivergedError
+from training.errors import REFUSALS, CannotJudgeError, DatasetError
 from training.evaluate import Evaluation, Measure, Protocol, compare, evaluate, evaluate_scores
 from training.schema import METRICS
 from training.significance import Difference, Interval, holm
-
-REFUSALS = (CannotJudgeError, DatasetError, DivergedError)
-"""What a model may say in place of a score: it then counts as chance, and the others go on."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,8 @@ def fit_and_measure(
         fit, clock = clock.cost(), Clock()
         found = evaluate(model, data, test, protocols)
     except REFUSALS as error:
-        return _refused(model.name, str(error), data, test, protocols)
+        found = as_chance(model.name, data, test, protocols)
+        return Outcome(found, Cost(0.0, 0.0), Cost(0.0, 0.0), {"refused": str(error)})
     return Outcome(
         found,
         fit,
@@ -107,16 +105,14 @@ def _refuse_without_profiles(model: Recommender, data: Dataset, test: HeldOut) -
         )
 
 
-def _refused(
-    name: str, reason: str, data: Dataset, test: HeldOut, protocols: Sequence[Protocol]
-) -> Outcome:
+def as_chance(name: str, data: Dataset, test: HeldOut, protocols: Sequence[Protocol]) -> Evaluation:
+    """Return the evaluation of a model that judges nobody: everybody counts as chance, no user as covered."""
     n_items = len(data.target_items)
 
     def nothing(part: slice) -> Float32[np.ndarray, "part items"]:
         return np.full((part.stop - part.start, n_items), np.nan, dtype=np.float32)
 
-    found = evaluate_scores(name, nothing, data, test, protocols)
-    return Outcome(found, Cost(0.0, 0.0), Cost(0.0, 0.0), {"refused": reason})
+    return evaluate_scores(name, nothing, data, test, protocols)
 
 
 def mean_over_runs(name: str, runs: Sequence[Evaluation]) -> Evaluation:

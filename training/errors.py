@@ -36,3 +36,7 @@ class DivergedError(TrainingError):
 
 class EncoderError(TrainingError):
     """A text encoder cannot be loaded."""
+
+
+REFUSALS = (CannotJudgeError, DatasetError, DivergedError)
+"""What a model may say in place of learning: in a comparison the others go on."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from training.contract import FitContext, Progress, Recommender
 from training.dataset import Dataset
-from training.errors import DatasetError
+from training.errors import REFUSALS, CannotJudgeError, DatasetError
 from training.evaluate import Measure, Protocol, Sampled, evaluate
 from training.registry import create
 
@@ -139,13 +139,24 @@ no settings, and `frozen_text` learns nothing: they alone are not here."""
 
 
 @dataclass(frozen=True)
+class Trial:
+    """One of the settings tried."""
+
+    settings: Mapping[str, object]
+    value: float | None
+    """Mean NDCG@10 on the validation users; None where it failed, and where there was nothing to choose."""
+    refused: str = ""
+    """Why it failed."""
+
+
+@dataclass(frozen=True)
 class Tuned:
     """The model that did best on validation, and what was tried."""
 
     model: Recommender
     settings: Mapping[str, object]
-    trials: tuple[tuple[Mapping[str, object], float], ...]
-    """(settings, mean validation NDCG@10), in the order tried."""
+    trials: tuple[Trial, ...]
+    """In the order tried."""
 
 
 def settings_to_try(
@@ -188,6 +199,8 @@ def fit_best(
 ) -> Tuned:
     """Fit a model with each of some settings and return the best; the first one wins a tie.
 
+    Settings with which the model refuses the data or diverges are passed over.
+
     Args:
         name: A name of the registry.
         data: With validation users, unless there is one setting only.
@@ -195,23 +208,43 @@ def fit_best(
         tried: Settings to try; those of `settings_to_try` with `N_TRIALS` when None.
 
     Raises:
+        CannotJudgeError: the model says nothing about these data with any of the settings; with the first reason.
         DatasetError: there is something to choose but nobody to choose on.
     """
     settings_tried = list(tried if tried is not None else settings_to_try(name, N_TRIALS))
-    trials: list[tuple[Mapping[str, object], float]] = []
-    best: Recommender | None = None
+    if not settings_tried:
+        raise DatasetError(f"no settings to try for {name}")
+    trials: list[Trial] = []
+    best: tuple[float, Recommender, Mapping[str, object]] | None = None
     for number, settings in enumerate(settings_tried):
         model = create(name, settings)
-        model.fit(data, context)
-        value = validation_ndcg(model, data, DECIDING) if len(settings_tried) > 1 else 0.0
-        if best is None or value > max(score for _, score in trials):
-            best = model
-        trials.append((settings, value))
+        trial = _tried(model, settings, data, context, is_choice=len(settings_tried) > 1)
+        value = trial.value or 0.0
+        if not trial.refused and (best is None or value > best[0]):
+            best = (value, model, settings)
+        trials.append(trial)
         context.on_progress(Progress(f"tune {name}", number + 1, len(settings_tried)))
     if best is None:
-        raise DatasetError(f"no settings to try for {name}")
-    chosen = max(trials, key=lambda trial: trial[1])[0]
-    return Tuned(best, chosen, tuple(trials))
+        raise CannotJudgeError(trials[0].refused)
+    return Tuned(best[1], best[2], tuple(trials))
+
+
+def _tried(
+    model: Recommender,
+    settings: Mapping[str, object],
+    data: Dataset,
+    context: FitContext,
+    *,
+    is_choice: bool,
+) -> Trial:
+    try:
+        model.fit(data, context)
+    except REFUSALS as error:
+        return Trial(settings, None, str(error))
+    try:
+        return Trial(settings, validation_ndcg(model, data, DECIDING) if is_choice else None)
+    except CannotJudgeError as error:  # a DatasetError here is a fault of the split: it goes on
+        return Trial(settings, None, str(error))
 
 
 def validation_ndcg(model: Recommender, data: Dataset, deciding: Protocol) -> float:

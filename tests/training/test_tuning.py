@@ -1,12 +1,18 @@
-"""Every model is tuned, over settings that it takes."""
+"""Every model is tuned, over settings that it takes; the best of those that work is chosen."""
+
+from dataclasses import replace
 
 import pytest
 
 from training.baselines.frozen_text import FrozenTextConfig
-from training.baselines.popularity import PopularityConfig
+from training.baselines.popularity import Popularity, PopularityConfig
+from training.config import ModelConfig
+from training.contract import FitContext
+from training.errors import CannotJudgeError, DatasetError, DivergedError
+from training.evaluate import Measure, evaluate
 from training.gradient_model import GradientModel, Shape
-from training.registry import create, model_class, names
-from training.tuning import SPACES, Choice, settings_to_try
+from training.registry import MODELS, create, model_class, names
+from training.tuning import DECIDING, SPACES, Choice, Trial, fit_best, settings_to_try
 
 UNTUNED = {"popularity": PopularityConfig, "frozen_text": FrozenTextConfig}
 SHAPE = Shape(
@@ -59,3 +65,77 @@ def test_the_same_budget_for_all_starting_with_the_defaults(name):
     assert len({str(sorted(one.items())) for one in tried}) == 4
     for settings in tried:
         model_class(name).config_type.model_validate(settings)
+
+
+class MoodyConfig(ModelConfig):
+    """How a fit ends, and how well it does."""
+
+    mood: str = "calm"
+    sign: float = 1.0
+
+
+class Moody(Popularity):
+    """Diverges, refuses the data or the users, or ranks by popularity, or by its reverse."""
+
+    config_type = MoodyConfig
+
+    def fit(self, data, context):
+        """Learn, or not."""
+        if self.config.mood == "diverges":
+            raise DivergedError("loss is nan in epoch 1")
+        if self.config.mood == "refuses":
+            raise DatasetError("moody needs other data")
+        return super().fit(data, context)
+
+    def score(self, users):
+        """Return popularity times the sign, or say no."""
+        if self.config.mood == "judges nobody":
+            raise CannotJudgeError("moody needs other users")
+        return self.config.sign * super().score(users)
+
+
+@pytest.fixture
+def moody(monkeypatch):
+    monkeypatch.setitem(MODELS, "moody", (__name__, "Moody"))
+
+
+@pytest.mark.usefixtures("moody")
+def test_the_best_of_the_settings_that_work_is_chosen_and_the_others_are_passed_over(world):
+    tried = [{"mood": "diverges"}, {"sign": -1.0}, {"mood": "refuses"}, {"sign": 1.0}]
+    tried.append({"mood": "judges nobody"})
+    found = fit_best("moody", world.data, FitContext(), tried)
+    assert [one.refused for one in found.trials] == [
+        "loss is nan in epoch 1",
+        "",
+        "moody needs other data",
+        "",
+        "moody needs other users",
+    ]
+    assert [one.value is None for one in found.trials] == [True, False, True, False, True]
+    values = {one.settings["sign"]: one.value for one in found.trials if one.value is not None}
+    best = max(values, key=values.get)
+    assert values[1.0] != values[-1.0]
+    assert (found.settings, found.model.config.sign) == ({"sign": best}, best)
+    again = evaluate(found.model, world.data, world.data.valid, [DECIDING])
+    measured = again.values(Measure(DECIDING.name, "ndcg", DECIDING.k)).mean()
+    assert values[best] == pytest.approx(measured)
+
+
+@pytest.mark.usefixtures("moody")
+def test_a_model_no_settings_work_for_is_refused_with_the_first_reason(world):
+    tried = [{"mood": "diverges"}, {"mood": "refuses"}]
+    with pytest.raises(CannotJudgeError, match="loss is nan in epoch 1"):
+        fit_best("moody", world.data, FitContext(), tried)
+    with pytest.raises(CannotJudgeError, match="other data"):
+        fit_best("moody", world.data, FitContext(), tried[1:])
+
+
+@pytest.mark.usefixtures("moody")
+def test_nobody_to_choose_on_is_a_fault_of_the_data_and_one_setting_needs_nobody(world):
+    data = replace(world.data, valid=None)
+    with pytest.raises(DatasetError, match="no validation users"):
+        fit_best("moody", data, FitContext(), [{"sign": 1.0}, {"sign": -1.0}])
+    found = fit_best("moody", data, FitContext(), [{"sign": -1.0}])
+    assert (found.settings, found.trials) == ({"sign": -1.0}, (Trial({"sign": -1.0}, None),))
+    with pytest.raises(DatasetError, match="no settings"):
+        fit_best("moody", data, FitContext(), [])
