@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
@@ -21,6 +21,7 @@ from training.bricks.histories import (
 )
 from training.bricks.matrix_factorisation import FactorConfig, Factors
 from training.bricks.metric_factors import MetricFactors, hinge, in_ball
+from training.bricks.pair_scores import pair_scores
 from training.bricks.watch_examples import WatchEpoch, drawn_examples
 
 
@@ -70,6 +71,7 @@ def test_who_likes_everything_still_gets_an_answer():
 
 
 @given(seed=st.integers(0, 1000), n=st.integers(1, 3))
+@example(seed=38, n=1)  # a user likes all of a domain
 @settings(max_examples=15, deadline=None)
 def test_an_epoch_holds_every_positive_once_and_negatives_of_its_domain(seed, n):
     rng = np.random.default_rng(seed)
@@ -87,7 +89,12 @@ def test_an_epoch_holds_every_positive_once_and_negatives_of_its_domain(seed, n)
     found = np.zeros_like(joined)
     np.add.at(found, (users, positives), 1)
     np.testing.assert_array_equal(found, joined)
-    assert not joined[users[:, None], negatives].any()
+    likes_all = np.where(
+        positives < 8, joined[:, :8].all(axis=1)[users], joined[:, 8:].all(axis=1)[users]
+    )
+    assert not joined[users[:, None], negatives][
+        ~likes_all
+    ].any()  # who likes all gets one of those
     assert ((negatives < 8) == (positives < 8)[:, None]).all()
     np.testing.assert_array_equal(weights, np.where(positives < 8, 0.5, 2.0))
     np.testing.assert_array_equal(epoch.user_ids, ids[users])
@@ -110,6 +117,28 @@ def test_the_factors_loss_and_its_gradients():
     loss.backward()
     assert (factors.users.grad.abs().sum(dim=1) > 0).tolist() == [True, False, False, True, False]
     assert (factors.items.grad.abs().sum(dim=1) > 0).tolist() == [True] * 3 + [False] + [True] * 3
+
+
+def test_pair_scores_and_their_gradients_are_those_of_autograd():
+    rng = np.random.default_rng(6)
+    users, items = (torch.tensor(rng.normal(size=(n, 3)), requires_grad=True) for n in (4, 6))
+    rows, pairs = torch.tensor([0, 2, 2, 3, 0]), torch.from_numpy(rng.integers(6, size=(5, 3)))
+    shares = torch.tensor([1.0, 0.5, 0.25], dtype=torch.float64)
+
+    def plain(users: torch.Tensor, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        own, others = users[rows], items[pairs]
+        squares = own.square().sum() + (others.square().sum(dim=2) * shares).sum()
+        return (own[:, None] * others).sum(dim=2), squares
+
+    def ours(users: torch.Tensor, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return pair_scores(users, items, rows, pairs, shares)
+
+    for mine, theirs in zip(ours(users, items), plain(users, items), strict=True):
+        torch.testing.assert_close(mine, theirs)
+    assert torch.autograd.gradcheck(ours, (users, items))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, _ = pair_scores(users.float(), items.float(), rows, pairs, shares.float())
+    torch.testing.assert_close(found, plain(users, items)[0].float())  # bf16 has three digits
 
 
 def test_vectors_of_untrained_and_unknown_users_are_nan():
@@ -138,30 +167,39 @@ def test_the_hinge_of_distances_in_the_ball():
     assert factors(u, i, j, weights).item() == pytest.approx(expected_loss.item())
 
 
-def test_crossed_towers_are_the_papers_equations():
-    towers = CrossedTowers((6, 5, 4, 3), n_crossed=2)
-    rng = np.random.default_rng(5)
-    a, b = (rng.normal(size=(7, 6)).astype(np.float32) for _ in range(2))
-    m = np.array([1, 0, 1, 1, 0, 0, 1], dtype=np.float32)[:, None]
+def forward_by_hand(towers, a, b, m):
+    """The equations at the head of `cross_connection`, layer by layer."""
     w = {name: value.detach().numpy() for name, value in towers.named_parameters()}
-    x, y = a, b
-    for layer in range(3):
-        left = x @ w[f"first.{layer}.weight"].T + w[f"first.{layer}.bias"]
-        right = y @ w[f"second.{layer}.weight"].T + w[f"second.{layer}.bias"]
-        if layer < 2:
+    for layer in range(len(towers.first)):
+        left = a @ w[f"first.{layer}.weight"].T + w[f"first.{layer}.bias"]
+        right = b @ w[f"second.{layer}.weight"].T + w[f"second.{layer}.bias"]
+        if layer < len(towers.cross):
             h = w[f"cross.{layer}.weight"]
-            left, right = left + m * (y @ h.T), right + m * (x @ h.T)
-        x, y = np.maximum(left, 0), np.maximum(right, 0)
-    expected = [
+            left, right = left + m * (b @ h.T), right + m * (a @ h.T)
+        a, b = np.maximum(left, 0), np.maximum(right, 0)
+    return [
         (end @ w[f"heads.{number}.weight"].T + w[f"heads.{number}.bias"])[:, 0]
-        for number, end in enumerate((x, y))
+        for number, end in enumerate((a, b))
     ]
-    found = towers(*(torch.from_numpy(one) for one in (a, b, m)))
-    for mine, theirs in zip(found, expected, strict=True):
+
+
+@pytest.mark.parametrize("n_crossed", [0, 2, 3])
+def test_crossed_towers_are_the_papers_equations(n_crossed):
+    towers = CrossedTowers((6, 5, 4, 3), n_crossed)
+    rng = np.random.default_rng(5)
+    p, q, r = (rng.normal(size=(7, 3)).astype(np.float32) for _ in range(3))
+    a, b = np.concatenate([p, q], axis=1), np.concatenate([p, r], axis=1)
+    users, first, second = (torch.from_numpy(one) for one in (p, q, r))
+    sums = towers.of_users(users) + towers.of_first(first) + towers.of_second(second)
+    for mine, theirs in zip(towers.ends(sums), forward_by_hand(towers, a, b, m=1), strict=True):
         np.testing.assert_allclose(mine.detach().numpy(), theirs, rtol=1e-4, atol=1e-5)
-    total = sum(np.abs(w[f"cross.{layer}.weight"]).sum() for layer in range(2))
+    for tower, (inputs, theirs) in enumerate(
+        zip((a, b), forward_by_hand(towers, a, b, m=0), strict=True)
+    ):
+        mine = towers.alone(tower, torch.from_numpy(inputs))
+        np.testing.assert_allclose(mine.detach().numpy(), theirs, rtol=1e-4, atol=1e-5)
+    total = sum(one.detach().abs().sum().item() for one in towers.cross.parameters())
     assert towers.l1().item() == pytest.approx(total, rel=1e-5)
-    assert CrossedTowers((4, 2), n_crossed=0).l1().item() == 0
 
 
 def test_a_watch_is_left_out_of_its_own_history():

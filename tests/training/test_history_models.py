@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_array
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from training.baselines.conet import pair_up
 from training.baselines.lightgcn import Propagate, normalised
 from training.bricks.bpr import Negatives
+from training.bricks.cross_connection import FIRST
+from training.bricks.crossed_pairs import pair_up
 from training.contract import FitContext, UserBatch
 from training.errors import DatasetError
 from training.evaluate import user_batch
@@ -142,22 +144,50 @@ def test_youtube_dnns_sampled_softmax_is_the_full_one_when_all_is_drawn(world):
     assert losses(**few, correct_sampling=False)[0] < losses(**few)[0] - 0.3
 
 
-def test_conets_examples_name_what_each_side_sees(world):
-    books, films = (world.data.interactions[name] for name in ("books", "films"))
-    model = create("conet", {"n_negatives": 2, "batch_size": 10_000})
+def conet_pairs(world, n_negatives=2):
+    films, books = (world.data.interactions[name] for name in ("films", "books"))
     negatives = Negatives(films), Negatives(books)
-    rng = np.random.default_rng(0)
-    epoch = pair_up((films, books), negatives, world.data.user_ids, model.settings, rng)
-    table, labels = (one.numpy() for one in epoch.tensors)
-    users, target, source, is_target, is_crossed = table.T
-    x, y = books.toarray() > 0, films.toarray() > 0
-    assert len(table) == 3 * (books.nnz + films.nnz)
-    own = np.where(is_target == 1, y[users, target], x[users, source])
-    np.testing.assert_array_equal(own, labels == 1)
-    other = np.where(is_target == 1, x[users, source], y[users, target])
-    np.testing.assert_array_equal(other, is_crossed == 1)
-    has_other = np.where(is_target == 1, x.any(1)[users], y.any(1)[users])
-    np.testing.assert_array_equal(has_other, is_crossed == 1)
+    return pair_up((films, books), negatives, n_negatives, np.random.default_rng(0))
+
+
+def test_conet_judges_each_positive_once_beside_another_of_its_user(world):
+    pairs = conet_pairs(world)
+    is_crossed, users = pairs.rows.numpy().T
+    liked = [world.data.interactions[name].toarray() > 0 for name in ("films", "books")]
+    has = [one.any(axis=1) for one in liked]
+    np.testing.assert_array_equal(is_crossed == 1, has[0][users] & has[1][users])
+    assert 0 < is_crossed.mean() < 1
+    for side, items in enumerate((pairs.target.numpy(), pairs.source.numpy())):
+        judged = pairs.judged[:, side].numpy()
+        found = np.zeros(liked[side].shape, dtype=int)
+        np.add.at(found, (users[judged], items[judged, 0]), 1)
+        np.testing.assert_array_equal(found, liked[side])
+        assert liked[side][users, items[:, 0]][judged | (is_crossed == 1)].all()
+        drawn = liked[side][users[:, None], items[:, 1:]]
+        assert not drawn.any()
+
+
+def test_conets_loss_is_that_of_every_judged_item_beside_a_liked_one(world):
+    model = create("conet", QUICK)
+    model.fit(replace(world.data, valid=None), FitContext())
+    pairs, module = conet_pairs(world), model.module
+    losses = []
+    for (crossed, user), target, source, judged in zip(*pairs, strict=True):
+        own = module.users[user]
+        for side, (table, items) in enumerate(((module.target, target), (module.source, source))):
+            other = (module.source[source[0]], module.target[target[0]])[side]
+            for place, item in enumerate(items if judged[side] else []):
+                if crossed:
+                    first, second = (table[item], other) if side == 0 else (other, table[item])
+                    towers = module.towers
+                    sums = towers.of_users(own) + towers.of_first(first) + towers.of_second(second)
+                    logit = towers.ends(sums)[side]
+                else:
+                    logit = module.towers.alone(side, torch.cat([own, table[item]]))
+                label = torch.tensor(float(place == 0))
+                losses.append(binary_cross_entropy_with_logits(logit, label))
+    expected = torch.stack(losses).mean()
+    assert module(*pairs).item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_conet_scores_with_the_mean_of_the_other_side(world):
@@ -165,22 +195,28 @@ def test_conet_scores_with_the_mean_of_the_other_side(world):
     model.fit(replace(world.data, valid=None), FitContext())
     books = world.data.interactions["books"].toarray()
     module, row = model.module, int(world.test.user_rows[0])
-    own = module.users[row]
+    own, towers = module.users[row], module.towers
     mean = torch.from_numpy(books[row]) @ module.source / float(books[row].sum())
+    found = model.score(user_batch(world.data, np.array([row])))[0]
+    beside = towers.of_users(own) + towers.of_second(mean)
     for item in (0, 11):
-        first, second = (torch.cat([own, one])[None] for one in (module.target[item], mean))
-        expected, _ = module.towers(first, second, torch.ones(1, 1))
-        found = model.score(user_batch(world.data, np.array([row])))[0, item]
-        assert found == pytest.approx(expected.item(), rel=1e-4)
+        expected, _ = towers.ends(beside + towers.of_first(module.target[item]))
+        assert found[item] == pytest.approx(expected.item(), rel=1e-4)
+    batch = user_batch(world.data, np.array([row]))
+    nothing = {name: rows * 0 for name, rows in batch.history.items()}
+    found = model.score(replace(batch, history=nothing))[0]
+    for item in (0, 11):
+        expected = towers.alone(FIRST, torch.cat([own, module.target[item]]))
+        assert found[item] == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_sconets_penalty_is_the_sum_of_the_crossing(world):
     model = create("conet", {**QUICK, "epochs": 1, "l1": 0.1})
     model.fit(replace(world.data, valid=None), FitContext())
-    rows, labels = torch.zeros(2, 5, dtype=torch.int64), torch.ones(2)
-    loss = model.module(rows, labels)
+    pairs = conet_pairs(world)
+    loss = model.module(*pairs)
     model.module._l1 = 0.0
-    expected = model.module(rows, labels) + 0.1 * model.module.towers.l1()
+    expected = model.module(*pairs) + 0.1 * model.module.towers.l1()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 

@@ -95,11 +95,12 @@ class Graph(nn.Module):
     ) -> Float[Tensor, ""]:
         """Return the loss of a batch; items are counted from 0."""
         vectors = torch.stack(self.layers()).mean(dim=0)
-        nodes = [users, positives + self.n_users, negatives[:, 0] + self.n_users]
-        own, liked, other = (vectors[one] for one in nodes)
+        first = self.n_users
+        nodes = torch.cat([users, positives + first, negatives[:, 0] + first])
+        own, liked, other = vectors.index_select(0, nodes).chunk(3)
         scores = (own * liked).sum(dim=1), (own * other).sum(dim=1, keepdim=True)
         loss = (weights * ranking_loss(RankingLoss.BPR, *scores)).mean()
-        squares = sum(self.vectors[one].square().sum() for one in nodes)
+        squares = self.vectors.index_select(0, nodes).square().sum()
         return loss + 0.5 * self._config.l2 * squares / len(users)
 
     @torch.no_grad()

@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from training.bricks.feedback import Feedback, Labelled, LabelledDomain
 from training.bricks.graph_attention import Edges, GraphEncoder
-from training.bricks.interest_alignment import LinkDecoder, alignment_loss
+from training.bricks.interest_alignment import LinkDecoder, Reduction, alignment_loss
 from training.bricks.rating_head import RatingHead
 from training.dataset import counts, keep_entries, rows_of
 from training.gradient_model import GradientConfig
@@ -52,6 +52,8 @@ class InterestConfig(GradientConfig):
     """lambda_inter (section 4.1); 0 is the paper's ablation."""
     intra_weight: NonNegativeFloat = 0.6
     """lambda_intra (section 4.1); 0 is the paper's ablation."""
+    reduction: Reduction = Reduction.MEAN
+    """Of eqs. 6 and 8 in a batch; the paper prints sums ("sum")."""
     degrees_of_freedom: PositiveFloat = 1.0
     """Of Student's t; 1 as in t-SNE."""
     link_similarity: float = Field(default=0.1, ge=0, lt=1)
@@ -131,11 +133,12 @@ class JointStage(nn.Module):
         found = {"rec": mse_loss(torch.sigmoid(predicted), labels)}
         if config.inter_weight:
             found["inter"] = alignment_loss(
-                source[in_source], target[in_source], config.degrees_of_freedom
+                source[in_source], target[in_source], config.degrees_of_freedom, config.reduction
             )
         if config.intra_weight:
-            found["intra"] = graphs.source_links(fused[in_source], source_links)
-            found["intra"] = found["intra"] + graphs.target_links(fused[in_target], target_links)
+            of_source = graphs.source_links(fused[in_source], source_links, config.reduction)
+            of_target = graphs.target_links(fused[in_target], target_links, config.reduction)
+            found["intra"] = of_source + of_target
         return found
 
     @override

@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from training.bricks.bpr import RankingLoss, Triplets, ranking_loss
 from training.bricks.histories import Domains, chosen_domains, has_history
+from training.bricks.pair_scores import pair_scores
 from training.config import ModelConfig
 from training.contract import FitContext, Need, UserBatch, VectorRecommender, not_fitted
 from training.dataset import Dataset
@@ -62,16 +63,12 @@ class Factors(nn.Module):
         self, users: Tensor, positives: Tensor, negatives: Tensor, weights: Tensor
     ) -> Float[Tensor, ""]:
         """Return the loss; `negatives` has shape (examples, n)."""
-        own, liked = self.users[users], self.items[positives]
-        others = self.items[negatives.flatten()].view(*negatives.shape, -1)
-        positive = (own * liked).sum(dim=1)
-        negative = (others @ own[:, :, None]).squeeze(2)
-        loss = (weights * ranking_loss(self._loss, positive, negative)).mean()
-        if self._l2:
-            squares = own.square().sum() + liked.square().sum()
-            squares = squares + others.square().sum() / negatives.shape[1]
-            loss = loss + 0.5 * self._l2 * squares / len(users)
-        return loss
+        pairs = torch.cat([positives[:, None], negatives], dim=1)
+        shares = self.users.new_full((pairs.shape[1],), 1.0 / negatives.shape[1])
+        shares[0] = 1.0
+        scores, squares = pair_scores(self.users, self.items, users, pairs, shares)
+        loss = (weights * ranking_loss(self._loss, scores[:, 0], scores[:, 1:])).mean()
+        return loss + 0.5 * self._l2 * squares / len(users) if self._l2 else loss
 
     def user_vectors(self, rows: Int64[np.ndarray, " users"]) -> Float32[np.ndarray, "users dim"]:
         """Return the vectors of training rows; NaN for rows below 0 and users without a positive."""

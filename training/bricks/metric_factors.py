@@ -6,6 +6,7 @@ for a liked item i and a sampled one j (Hsieh et al., Collaborative Metric Learn
 rank weight).
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
@@ -44,6 +45,8 @@ class MetricFactors(Factors):
         self, users: Tensor, positives: Tensor, negatives: Tensor, weights: Tensor
     ) -> Float[Tensor, ""]:
         """Return the mean hinge of the first negative of each example."""
-        own, liked = in_ball(self.users[users]), in_ball(self.items[positives])
-        losses = hinge(own, liked, in_ball(self.items[negatives[:, 0]]), self._margin)
+        own = in_ball(self.users.index_select(0, users))
+        rows = torch.cat([positives, negatives[:, 0]])
+        liked, other = in_ball(self.items.index_select(0, rows)).chunk(2)
+        losses = hinge(own, liked, other, self._margin)
         return (weights * losses).mean()
