@@ -99,8 +99,8 @@ SPACES: Mapping[str, Space] = {
     "diagae": {
         "embedding_size": Choice((32, 64, 128)),
         "learning_rate": LogUniform(1e-3, 2e-2),
-        "inter_weight": Choice((0.0, 0.2, 0.8)),
-        "intra_weight": Choice((0.0, 0.1, 0.6)),
+        "inter_weight": Choice((0.0, 0.2, 0.8, 8.0)),
+        "intra_weight": Choice((0.0, 0.1, 0.6, 6.0)),
         "n_negatives": Choice((1, 4)),
     },
     "ddtcdr": {

@@ -1,4 +1,4 @@
-"""The worlds of CAT-ART and SITN are what their heads say, and hold nothing out that they also show."""
+"""The worlds of DIAGAE, CAT-ART and SITN are what their heads say, and hold nothing out that they also show."""
 
 import sys
 from pathlib import Path
@@ -9,10 +9,28 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))  # they are scripts, no package
 
 import worlds_cat_art
+import worlds_graph
 import worlds_sitn
 
 from training.baselines.sitn import Sitn, SitnConfig
 from training.contract import FitContext
+
+
+def test_who_is_like_whom_carries_over_and_what_is_liked_does_not():
+    data, test = worlds_graph.interest_world(seed=1)
+    assert data.valid is not None
+    whole = data.interactions["target"].toarray()
+    assert (whole.sum(axis=1) > 0).sum() == worlds_graph.N_IN_TARGET
+    for held_out in (data.valid, test):
+        assert not whole[held_out.user_rows].any()  # newcomers
+        whole[held_out.user_rows] = held_out.positives.toarray()
+    assert (whole.sum(axis=1) == 4).all()  # valid, test and those in training are everybody
+    source = data.interactions["source"].toarray()
+    alike = np.triu(np.ones((len(source), len(source)), dtype=bool), 1)
+    assert np.corrcoef((source @ source.T)[alike], (whole @ whole.T)[alike])[0, 1] > 0.5
+    together = np.triu(np.ones((source.shape[1], source.shape[1]), dtype=bool), 1)
+    by_item = np.corrcoef((source.T @ source)[together], (whole.T @ whole)[together])[0, 1]
+    assert abs(by_item) < 0.05  # the items of a group stand at other places
 
 
 def test_the_fifth_domain_is_nearly_empty_and_every_domain_has_a_test():

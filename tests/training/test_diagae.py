@@ -7,6 +7,7 @@ from scipy.sparse import csr_array
 
 from training.bricks.feedback import Feedback, Labelled, LabelledDomain
 from training.bricks.graph_attention import Edges
+from training.bricks.interest_alignment import Reduction
 from training.bricks.interest_graphs import (
     GraphBatches,
     InterestConfig,
@@ -85,6 +86,21 @@ def test_the_whole_loss_is_equation_9_and_reaches_all_that_the_paper_trains(worl
     only_inter = gradients(stage, stage.losses(*batch.inputs)["inter"])
     assert only_inter
     assert all(one.startswith("graphs.target.") for one in only_inter)  # P is an anchor (eq. 6)
+
+
+def test_sums_as_printed_are_means_times_users_and_pairs(world):
+    found = {}
+    for reduction in Reduction:
+        config = InterestConfig(embedding_size=8, reduction=reduction)
+        stage = JointStage(graphs_of(config), config)
+        batch = joint_batch(world, config)
+        found[reduction] = stage.losses(*batch.inputs)
+    in_source, in_target = (int(one.sum()) for one in batch.inputs[8:10])
+    means, sums = found[Reduction.MEAN], found[Reduction.SUM]
+    torch.testing.assert_close(sums["rec"], means["rec"])  # eq. 4 is a mean as printed
+    torch.testing.assert_close(sums["inter"], in_source * means["inter"])
+    least, most = sorted(n * (n - 1) for n in (in_source, in_target))
+    assert least * means["intra"] * 0.999 <= sums["intra"] <= most * means["intra"] * 1.001
 
 
 def test_stage_1_trains_the_source_alone(world):

@@ -11,8 +11,9 @@ follow those of the source (eqs. 5-6), and users who met the same items are deco
 Zheng et al., CIKM 2023; no code is public. What the paper leaves open and what we take: sigma is ELU; one head and
 one layer (eq. 3 pairs h'_u with the item's own vector, so a second layer would have no encoded items to go through);
 the fusion is linear, and rates in the target, while the alignment takes the two encodings before it; the source goes
-on learning in stage 2 except through P; means over users and pairs in eqs. 6 and 8; ratings are scaled to 0..1;
-clicks get sampled negatives. `bricks.interest_graphs` says who is in a batch. The ablations are `inter_weight` 0 and
+on learning in stage 2 except through P; eqs. 6 and 8 are means over a batch's users and pairs (`reduction` "sum" is
+their text to the letter, by which their weight grows with the batch: `bricks.interest_alignment.Reduction`); ratings
+are scaled to 0..1; clicks get sampled negatives. `bricks.interest_graphs` says who is in a batch. The ablations are `inter_weight` 0 and
 `intra_weight` 0.
 
 The model knows two domains (its authors' limit, section 6): several sources are one graph here, side by side. It

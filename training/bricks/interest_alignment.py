@@ -24,7 +24,8 @@ class Reduction(StrEnum):
 
     The rating loss is a mean as printed (eq. 4), eqs. 6 and 8 are sums: n times and n (n - 1) times the means. So weights
     of .8 and .6 say another thing at every batch size, and at the paper's 1,024 pairs the links would outweigh the ratings
-    by up to a million; its own figure 4 has an optimum between .2 and 1, near which little changes. With means that is so.
+    by up to a million. In DIAGAE's world (`benchmarks/worlds_graph.py`, 10 seeds) means with ten times these weights rank
+    newcomers best, NDCG@10 .242; means with .8 and .6 reach .235, sums with .8 and .6 .227, neither loss .152.
     """
 
     MEAN = "mean"

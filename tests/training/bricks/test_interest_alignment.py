@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from training.bricks.interest_alignment import LinkDecoder, alignment_loss, log_similarities
+from training.bricks.interest_alignment import (
+    LinkDecoder,
+    Reduction,
+    alignment_loss,
+    log_similarities,
+)
 
 
 def similarities(vectors: np.ndarray, a: float) -> np.ndarray:
@@ -27,6 +32,8 @@ def test_similarities_and_divergence_are_equations_5_and_6(a):
         p[i, j] * np.log(p[i, j] / q[i, j]) for i in range(6) for j in range(6) if i != j
     )
     assert float(alignment_loss(source, target, a)) == pytest.approx(divergence / 6)
+    printed = alignment_loss(source, target, a, Reduction.SUM)
+    assert float(printed) == pytest.approx(divergence)
     assert float(alignment_loss(source, source, a)) == pytest.approx(0, abs=1e-12)
 
 
@@ -67,7 +74,9 @@ def test_links_are_equations_7_and_8():
             guess = 1 / (1 + np.exp(-h[i] @ w @ h[j]))
             if i != j:
                 lost.append(-np.log(guess if links[i, j] else 1 - guess))
-    assert decoder(vectors, torch.from_numpy(links)).item() == pytest.approx(np.mean(lost))
+    linked = torch.from_numpy(links)
+    assert decoder(vectors, linked).item() == pytest.approx(np.mean(lost))
+    assert decoder(vectors, linked, Reduction.SUM).item() == pytest.approx(np.sum(lost))
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
