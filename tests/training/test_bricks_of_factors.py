@@ -190,7 +190,8 @@ def test_crossed_towers_are_the_papers_equations(n_crossed):
     p, q, r = (rng.normal(size=(7, 3)).astype(np.float32) for _ in range(3))
     a, b = np.concatenate([p, q], axis=1), np.concatenate([p, r], axis=1)
     users, first, second = (torch.from_numpy(one) for one in (p, q, r))
-    sums = towers.of_users(users) + towers.of_first(first) + towers.of_second(second)
+    layer = towers.first_layer()
+    sums = layer.of_users(users) + layer.of_first(first) + layer.of_second(second)
     for mine, theirs in zip(towers.ends(sums), forward_by_hand(towers, a, b, m=1), strict=True):
         np.testing.assert_allclose(mine.detach().numpy(), theirs, rtol=1e-4, atol=1e-5)
     for tower, (inputs, theirs) in enumerate(

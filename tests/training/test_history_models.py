@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from training.baselines.lightgcn import Propagate, normalised
 from training.bricks.bpr import Negatives
 from training.bricks.cross_connection import FIRST
-from training.bricks.crossed_pairs import pair_up
+from training.bricks.crossed_pairs import BOTH, SOURCE, TARGET, pair_up
 from training.contract import FitContext, UserBatch
 from training.errors import DatasetError
 from training.evaluate import user_batch
@@ -144,50 +144,57 @@ def test_youtube_dnns_sampled_softmax_is_the_full_one_when_all_is_drawn(world):
     assert losses(**few, correct_sampling=False)[0] < losses(**few)[0] - 0.3
 
 
+def both_sides(world):
+    """Films and books of the world; some users have films alone."""
+    films, books = (world.data.interactions[name].toarray() for name in ("films", "books"))
+    books[films.any(axis=1).nonzero()[0][:5]] = 0
+    return csr_array(films), csr_array(books)
+
+
 def conet_pairs(world, n_negatives=2):
-    films, books = (world.data.interactions[name] for name in ("films", "books"))
-    negatives = Negatives(films), Negatives(books)
-    return pair_up((films, books), negatives, n_negatives, np.random.default_rng(0))
+    sides = both_sides(world)
+    negatives = Negatives(sides[0]), Negatives(sides[1])
+    return pair_up(sides, negatives, n_negatives, np.random.default_rng(0))
 
 
-def test_conet_judges_each_positive_once_beside_another_of_its_user(world):
+def test_conets_pairs_hold_each_positive_once_beside_another_of_its_user(world):
     pairs = conet_pairs(world)
-    is_crossed, users = pairs.rows.numpy().T
-    liked = [world.data.interactions[name].toarray() > 0 for name in ("films", "books")]
-    has = [one.any(axis=1) for one in liked]
-    np.testing.assert_array_equal(is_crossed == 1, has[0][users] & has[1][users])
-    assert 0 < is_crossed.mean() < 1
-    for side, items in enumerate((pairs.target.numpy(), pairs.source.numpy())):
-        judged = pairs.judged[:, side].numpy()
-        found = np.zeros(liked[side].shape, dtype=int)
-        np.add.at(found, (users[judged], items[judged, 0]), 1)
-        np.testing.assert_array_equal(found, liked[side])
-        assert liked[side][users, items[:, 0]][judged | (is_crossed == 1)].all()
-        drawn = liked[side][users[:, None], items[:, 1:]]
-        assert not drawn.any()
+    users, sides = pairs.users.numpy(), pairs.sides.numpy()
+    liked = [one.toarray() > 0 for one in both_sides(world)]
+    for side, here, items in zip(
+        (TARGET, SOURCE), liked, (pairs.target.numpy(), pairs.source.numpy()), strict=True
+    ):
+        has = (sides == side) | (sides == BOTH)
+        found = np.zeros(here.shape, dtype=int)
+        np.add.at(found, (users[has], items[has, 0]), 1)
+        np.testing.assert_array_equal(found, here)
+        assert not here[users[has, None], items[has, 1:]].any()
+    n_both = np.bincount(users[sides == BOTH], minlength=len(liked[0]))
+    np.testing.assert_array_equal(n_both, np.minimum(*(one.sum(axis=1) for one in liked)))
+    assert len(set(sides.tolist())) == 3
 
 
-def test_conets_loss_is_that_of_every_judged_item_beside_a_liked_one(world):
+def test_conets_loss_is_that_of_every_item_beside_a_liked_one(world):
     model = create("conet", QUICK)
     model.fit(replace(world.data, valid=None), FitContext())
     pairs, module = conet_pairs(world), model.module
-    losses = []
-    for (crossed, user), target, source, judged in zip(*pairs, strict=True):
-        own = module.users[user]
-        for side, (table, items) in enumerate(((module.target, target), (module.source, source))):
-            other = (module.source[source[0]], module.target[target[0]])[side]
-            for place, item in enumerate(items if judged[side] else []):
-                if crossed:
-                    first, second = (table[item], other) if side == 0 else (other, table[item])
-                    towers = module.towers
-                    sums = towers.of_users(own) + towers.of_first(first) + towers.of_second(second)
-                    logit = towers.ends(sums)[side]
+    layer, losses = module.towers.first_layer(), []
+    for user, side, target, source in zip(*pairs, strict=True):
+        own, first, second = module.users[user], module.target[target], module.source[source]
+        for tower, missing, items in ((0, SOURCE, first), (1, TARGET, second)):
+            for place, item in enumerate(items if side != missing else []):
+                if side == BOTH:
+                    beside = (item, second[0]) if tower == 0 else (first[0], item)
+                    sums = layer.of_users(own) + layer.of_first(beside[0])
+                    logit = module.towers.ends(sums + layer.of_second(beside[1]))[tower]
                 else:
-                    logit = module.towers.alone(side, torch.cat([own, table[item]]))
+                    logit = module.towers.alone(tower, torch.cat([own, item]))
                 label = torch.tensor(float(place == 0))
                 losses.append(binary_cross_entropy_with_logits(logit, label))
     expected = torch.stack(losses).mean()
     assert module(*pairs).item() == pytest.approx(expected.item(), rel=1e-4)
+    one_kind = [one[pairs.sides == SOURCE] for one in pairs]
+    assert module(*one_kind).isfinite()
 
 
 def test_conet_scores_with_the_mean_of_the_other_side(world):
@@ -198,9 +205,10 @@ def test_conet_scores_with_the_mean_of_the_other_side(world):
     own, towers = module.users[row], module.towers
     mean = torch.from_numpy(books[row]) @ module.source / float(books[row].sum())
     found = model.score(user_batch(world.data, np.array([row])))[0]
-    beside = towers.of_users(own) + towers.of_second(mean)
+    layer = towers.first_layer()
+    beside = layer.of_users(own) + layer.of_second(mean)
     for item in (0, 11):
-        expected, _ = towers.ends(beside + towers.of_first(module.target[item]))
+        expected, _ = towers.ends(beside + layer.of_first(module.target[item]))
         assert found[item] == pytest.approx(expected.item(), rel=1e-4)
     batch = user_batch(world.data, np.array([row]))
     nothing = {name: rows * 0 for name, rows in batch.history.items()}

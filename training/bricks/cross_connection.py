@@ -7,12 +7,13 @@ layers after have no H. m is 0 where one side has no input, else 1. Each tower e
 
 Both towers read the same user p, the first one an item q beside it, the second one an item r: a^(0) = [p; q] and
 b^(0) = [p; r]. So where m is 1 a layer of both is one product, [[W_a, H], [H, W_b]] over [a; b], and the first layer a sum
-of three, of p, of q and of r, each made once however many pairs it stands in (`of_users`, `of_first`, `of_second`, `ends`).
+of three, of p, of q and of r, each made once however many pairs it stands in (`first_layer`, `ends`).
 Where m is 0 a tower is a plain network, and the other one need not be gone through (`alone`).
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -23,13 +24,34 @@ FIRST, SECOND = 0, 1
 """The towers."""
 
 
+class FirstLayer(NamedTuple):
+    """The first layer of both towers, the first one's numbers first: the sum of three products, and what is added."""
+
+    users: Float[Tensor, "both dim"]
+    first: Float[Tensor, "both dim"]
+    """Of the first tower's items."""
+    second: Float[Tensor, "both dim"]
+    bias: Float[Tensor, " both"]
+
+    def of_users(self, users: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch both"]:
+        """Return the users' part, and what is added."""
+        return linear(users, self.users, self.bias)
+
+    def of_first(self, items: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch both"]:
+        """Return the part of the first tower's items."""
+        return linear(items, self.first)
+
+    def of_second(self, items: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch both"]:
+        """Return the part of the second tower's items."""
+        return linear(items, self.second)
+
+
 class CrossedTowers(nn.Module):
-    """Towers of equal widths, the first layers of them crossed; the users are half of the first width."""
+    """Towers of equal widths, the first layers of them crossed; users are the first half of what they read."""
 
     def __init__(self, widths: Sequence[int], n_crossed: int) -> None:
         super().__init__()
         layers = list(pairwise(widths))
-        self._n_users = widths[0] // 2
         self.first = nn.ModuleList(nn.Linear(width, after) for width, after in layers)
         self.second = nn.ModuleList(nn.Linear(width, after) for width, after in layers)
         self.cross = nn.ModuleList(
@@ -37,20 +59,18 @@ class CrossedTowers(nn.Module):
         )
         self.heads = nn.ModuleList(nn.Linear(widths[-1], 1) for _ in range(2))
 
-    def of_users(self, users: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch both"]:
-        """Return the users' part of the first layer of both towers, the first tower's numbers first."""
-        block, dim = self._block(0), self._n_users
-        width = 2 * dim
-        weight = block[:, :dim] + block[:, width : width + dim]
-        return linear(users, weight, self._bias(0))
-
-    def of_first(self, items: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch both"]:
-        """Return the part of the first tower's items in the first layer of both."""
-        return linear(items, self._block(0)[:, self._n_users : 2 * self._n_users])
-
-    def of_second(self, items: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch both"]:
-        """Return the part of the second tower's items in the first layer of both."""
-        return linear(items, self._block(0)[:, 3 * self._n_users :])
+    def first_layer(self) -> "FirstLayer":
+        """Return what the first layer of both towers does with users and with either's items, where m is 1."""
+        linears = [self._linear(tower, 0) for tower in (FIRST, SECOND)]
+        (a_users, a_items), (b_users, b_items) = (one.weight.chunk(2, dim=1) for one in linears)
+        cross = self._cross(0)
+        of_users, of_items = cross.chunk(2, dim=1)
+        return FirstLayer(
+            torch.cat([a_users + of_users, b_users + of_users]),
+            torch.cat([a_items, of_items]),
+            torch.cat([of_items, b_items]),
+            self._bias(0),
+        )
 
     def ends(
         self, sums: Float[Tensor, "*batch both"]
@@ -79,12 +99,16 @@ class CrossedTowers(nn.Module):
         return torch.cat(matrices).abs().sum() if matrices else torch.zeros(())
 
     def _block(self, layer: int) -> Float[Tensor, "both inputs"]:
-        """Return [[W_a, H], [H, W_b]] of a layer; H is 0 where it is not crossed."""
+        """Return [[W_a, H], [H, W_b]] of a layer."""
         first, second = (self._linear(tower, layer).weight for tower in (FIRST, SECOND))
-        cross = torch.zeros_like(first)
-        if layer < len(self.cross):
-            cross = self.cross.get_parameter(f"{layer}.weight")
+        cross = self._cross(layer)
         return torch.cat([torch.cat([first, cross], dim=1), torch.cat([cross, second], dim=1)])
+
+    def _cross(self, layer: int) -> Float[Tensor, "outputs inputs"]:
+        """Return H of a layer; 0 where it is not crossed."""
+        if layer < len(self.cross):
+            return self.cross.get_parameter(f"{layer}.weight")
+        return torch.zeros_like(self._linear(FIRST, layer).weight)
 
     def _bias(self, layer: int) -> Float[Tensor, " both"]:
         return torch.cat([self._linear(tower, layer).bias for tower in (FIRST, SECOND)])

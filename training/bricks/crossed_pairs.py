@@ -1,32 +1,34 @@
 """Examples of two domains crossed by their users: pairs of what somebody likes on either side.
 
-In: who likes what, in the target and in the source. Out: the pairs of an epoch. Each positive of both sides is judged
-once, with the items drawn against it. Of a user with both sides the shorter list is gone through again to stand beside
-the longer one, and is not judged again; of a user with one side the other's columns have no meaning.
+In: who likes what, in the target and in the source. Out: the pairs of an epoch. Each positive of both sides stands in one
+pair, with the items drawn against it. Of a user with both sides the likes are put side by side at random; what is left of
+the longer list, and what users with one side like, has nobody to stand beside and is a pair with one side alone.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Int64
 from scipy.sparse import csr_array
 from torch import Tensor
 
 from training.bricks.bpr import Negatives
 from training.dataset import counts, rows_of
 
+TARGET, BOTH, SOURCE = 0, 1, 2
+"""What a pair has."""
+
 
 class CrossedPairs(NamedTuple):
     """The pairs of an epoch in random order."""
 
-    rows: Int64[Tensor, "pairs 2"]
-    """1 where the user has both sides, else 0; and the user."""
+    users: Int64[Tensor, " pairs"]
+    sides: Int64[Tensor, " pairs"]
+    """`BOTH`, `TARGET` or `SOURCE`; where a side is missing its items have no meaning."""
     target: Int64[Tensor, "pairs items"]
     """The liked item, then those drawn against it."""
     source: Int64[Tensor, "pairs items"]
-    judged: Bool[Tensor, "pairs 2"]
-    """Whether the target's items are judged here, and the source's."""
 
 
 def pair_up(
@@ -47,16 +49,15 @@ def pair_up(
     n_pairs = np.maximum(*n_liked)
     users = np.repeat(np.arange(len(n_pairs)), n_pairs)
     place = np.arange(len(users)) - np.repeat(np.cumsum(n_pairs) - n_pairs, n_pairs)
-    items, judged = [], []
+    items = []
     for own, n_own, sampler in zip(liked, n_liked, negatives, strict=True):
+        here = np.flatnonzero(place < n_own[users])
         shuffled = own.indices[np.lexsort((rng.random(own.nnz), rows_of(own)))]
-        at = own.indptr[users] + place % np.maximum(n_own[users], 1)
-        positives = np.append(shuffled, 0)[np.where(n_own[users] > 0, at, -1)]
-        drawn = sampler.draw(users, n_negatives, rng)
-        items.append(np.concatenate([positives[:, None], drawn], axis=1).astype(np.int64))
-        judged.append(place < n_own[users])
-    is_crossed = (n_liked[0] > 0) & (n_liked[1] > 0)
-    rows = np.stack([is_crossed[users], users], axis=1).astype(np.int64)
+        chosen = np.zeros((len(users), 1 + n_negatives), dtype=np.int64)
+        chosen[here, 0] = shuffled[own.indptr[users[here]] + place[here]]
+        chosen[here, 1:] = sampler.draw(users[here], n_negatives, rng)
+        items.append(chosen)
+    sides = np.where(place < n_liked[0][users], TARGET, SOURCE)
+    sides[place < np.minimum(*n_liked)[users]] = BOTH
     order = rng.permutation(len(users))
-    columns = (rows, *items, np.stack(judged, axis=1))
-    return CrossedPairs(*(torch.from_numpy(one[order]) for one in columns))
+    return CrossedPairs(*(torch.from_numpy(one[order]) for one in (users, sides, *items)))
