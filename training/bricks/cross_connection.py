@@ -79,7 +79,7 @@ class CrossedTowers(nn.Module):
         both = torch.relu(sums)
         for layer in range(1, len(self.first)):
             if layer < len(self.cross):
-                both = torch.relu(linear(both, self._block(layer), self._bias(layer)))
+                both = linear(both, self._block(layer), self._bias(layer)).relu_()
             else:
                 a, b = both.chunk(2, dim=-1)
                 both = torch.relu(torch.cat([self.first[layer](a), self.second[layer](b)], dim=-1))
@@ -89,7 +89,7 @@ class CrossedTowers(nn.Module):
     def alone(self, tower: int, inputs: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch"]:
         """Return the logits of one tower where the other one has no input: m = 0."""
         for layer in (self.first, self.second)[tower]:
-            inputs = torch.relu(layer(inputs))
+            inputs = layer(inputs).relu_()
         found: Tensor = self.heads[tower](inputs)
         return found.squeeze(-1)
 
