@@ -42,20 +42,7 @@ knows yet.
 
 ## Use
 
-```python
-from mekb import api
-bundle = api.make_bundle("STORE.duckdb", "THIS_FOLDER", "bundle")
-api.recommend(bundle, interests=["Jazz", "Hayao Miyazaki"])
-```
-
-The text part alone, in sentence-transformers:
-
-```python
-from sentence_transformers import SentenceTransformer
-SentenceTransformer("THIS_FOLDER").encode(["Jazz [SEP] Hayao Miyazaki"])
-```
-
-{text_part}
+{use}
 
 ## Data
 
@@ -170,7 +157,6 @@ def model_card(
     """
     target, sources = metadata["target"], ", ".join(metadata["sources"])
     title = f"EmbedMe: {sources} to {target}"
-    has_tastes = bool(settings["n_target_tastes"])
     return TEMPLATE.format(
         front_matter=_front_matter(title, settings, metadata, measured),
         title=title,
@@ -178,7 +164,7 @@ def model_card(
         sources=sources,
         target=target,
         n_items=f"{metadata['data'][target]['items']:,}",
-        text_part=TEXT_PART_WITH_TASTES if has_tastes else TEXT_PART,
+        use=_use(settings),
         data=_data(metadata["data"]),
         split=_split(metadata),
         results="\n\n".join(map(_results, measured)) or "Nothing was measured.",
@@ -188,10 +174,39 @@ def model_card(
     )
 
 
+USE = """```python
+from mekb import api
+bundle = api.make_bundle("STORE.duckdb", "THIS_FOLDER", "bundle")
+api.recommend(bundle, interests=["Jazz", "Hayao Miyazaki"])
+```
+
+The text part alone, in sentence-transformers:
+
+```python
+from sentence_transformers import SentenceTransformer
+SentenceTransformer("THIS_FOLDER").encode(["Jazz [SEP] Hayao Miyazaki"])
+```
+
+"""
+USE_OF_SEVERAL_VECTORS = """A user has {n_vectors} vectors, of which the nearest to an item counts. A bundle searches one vector a user, and so does
+sentence-transformers; in Python:
+
+```python
+from pathlib import Path
+from training import checkpoint
+model, _ = checkpoint.load(Path("THIS_FOLDER"))
+model.score(users)  # `training.evaluate.user_batch` makes them of a data set
+```"""
 TEXT_PART = """These vectors are the user vectors but for a last entry of 1, which meets the items' prior."""
 TEXT_PART_WITH_TASTES = """These vectors are the first part of a user vector, phi. What follows in a whole user vector is the taste that the
 interests' weights tell by the taste map, and a 1 that meets the items' prior: a ranking by the text alone is another,
 weaker one."""
+
+
+def _use(settings: Mapping[str, Any]) -> str:
+    if settings["interest_vectors"] > 1:
+        return USE_OF_SEVERAL_VECTORS.format(n_vectors=settings["interest_vectors"])
+    return USE + (TEXT_PART_WITH_TASTES if settings["n_target_tastes"] else TEXT_PART)
 
 
 def _front_matter(
@@ -215,7 +230,7 @@ def _front_matter(
     facts = ModelCardData(
         model_name=title,
         base_model=base,
-        library_name="sentence-transformers",
+        library_name="sentence-transformers" if settings["interest_vectors"] == 1 else None,
         pipeline_tag="feature-extraction",
         license="other",
         license_name="see-licences-below",

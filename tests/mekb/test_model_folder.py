@@ -11,6 +11,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from mekb import api
+from mekb.model_card import model_card
 from mekb.store import Store
 from training import checkpoint
 
@@ -49,6 +50,17 @@ def test_the_card_says_what_the_run_was(card, project):
     assert "CC0" in text
     for number, loss in enumerate(metadata["report"]["losses"], start=1):
         assert re.search(rf"\| {number}( \(kept\))? \| {loss:.4f} \|", text)
+
+
+def test_the_card_shows_no_way_that_several_vectors_close(card, project):
+    model, metadata = checkpoint.load(project.model)
+    assert "SentenceTransformer(" in card.text
+    settings = {**model.saved_config(), "interest_vectors": 3}
+    text = model_card(settings, metadata, [], "paper")
+    assert "A user has 3 vectors" in text
+    assert "SentenceTransformer" not in text
+    assert "make_bundle" not in text
+    assert ModelCard(text).data.to_dict().get("library_name") is None
 
 
 def test_counts_of_the_card_are_those_of_training_rows(project):
