@@ -95,6 +95,7 @@ SPACES: Mapping[str, Space] = {
         "learning_rate": LogUniform(3e-4, 1e-2),
         "weight_decay": LogUniform(1e-4, 1.0),
         "hidden": Choice(((), (128,), (256, 128))),
+        "newcomer_share": Choice((0.0, 0.5, 0.9)),
     },
     "diagae": {
         "embedding_size": Choice((32, 64, 128)),

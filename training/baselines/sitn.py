@@ -7,7 +7,8 @@ Stage 1 sees users with a sequence in both domains; a user's instance p is the m
 L_i2i = InfoNCE(p^s, p^t) + InfoNCE(p^t, p^s) within the batch. Stage 2 goes on from its encoders and item vectors.
 Sun et al., Self-Supervised Interest Transfer Network via Prototypical Contrastive Learning, AAAI 2023.
 
-Its authors published neither code nor settings. Decided here: means over the batch where the paper has sums (with
+Its authors published neither code nor settings. Decided here: 50 epochs of .005 at most (with the loop's own 15 of
+.001 it ends where it had just learned popularity: `SitnConfig`); means over the batch where the paper has sums (with
 Adam the same, but for the balance with weight decay); 10 epochs of stage 1; temperature 0.1 on unit vectors
 (`normalise`; without, the printed dot products), for clusters from the mean of the batch, without which all clusters
 of a domain become one (`bricks.interest_clusters`); clusters 32, 64, 128 and 256 as in its figure 3 and 2 views as in
@@ -49,8 +50,16 @@ CELLS_AT_ONCE = 1 << 20
 
 
 class SitnConfig(GradientConfig):
-    """Settings; those of the loop are of stage 2."""
+    """Settings; those of the loop are of stage 2, but for batch size and learning rate, which are of both.
 
+    On validation users of the sample world (12,000 clicks, 14 steps an epoch) NDCG@10 over all items is .18 after 15
+    epochs of .001, as popularity's, .25 after 50, and .27 with .005, which validation stops after 28.
+    """
+
+    epochs: PositiveInt = 50
+    learning_rate: PositiveFloat = 5e-3
+    patience: PositiveInt | None = 20
+    """Before it tells users apart it ranks by popularity for some epochs, and no validation is better than the last."""
     embedding_size: PositiveInt = 64
     n_heads: PositiveInt = 4
     hidden_size: PositiveInt = 64

@@ -10,8 +10,9 @@ The label is left out of the history that predicts it; the paper also leaves out
 times here. Demographics, search tokens and example age are not in these data. Each user gives the same number
 of examples an epoch (`examples_per_user`; None takes every positive once), the paper's guard against heavy users.
 
-MeKB-Rec's table 1 takes it as a model of the target alone ("target": a newcomer is NaN); with "all" the history has
-the items of every domain. PTUPCDR's "DNN" is an average with a tower and a rating loss, not this model.
+Some examples show the sources alone (`newcomer_share`), as newcomers of the target come. MeKB-Rec's table 1 takes it
+as a model of the target alone ("target": a newcomer is NaN); with "all" the history has the items of every domain.
+PTUPCDR's "DNN" is an average with a tower and a rating loss, not this model.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
@@ -59,6 +60,10 @@ class YoutubeDnnConfig(GradientConfig):
     n_sampled: PositiveInt = 1000
     correct_sampling: bool = True
     examples_per_user: PositiveInt | None = None
+    newcomer_share: float = Field(default=0.5, ge=0, le=1)
+    """Of the examples of users with a source history, those that are shown without any of the target, as a newcomer comes.
+    The paper has one domain. On validation users of the sample world, newcomers all, NDCG@10 over all items is .327 with
+    0, .366 with .5, .372 with .9."""
     init_scale: PositiveFloat = 0.1
     domains: Domains = Domains.ALL
 
@@ -145,6 +150,7 @@ class YoutubeDnn(GradientModel[Towers], VectorRecommender):
         popularity = torch.from_numpy(1.0 + target.sum(axis=0).astype(np.float32))
         self.module.chances.copy_(inclusion_chances(popularity, self.settings.n_sampled))
         n_before = histories.shape[1] - target.shape[1]
+        in_source = counts(histories) > counts(target)
 
         def batches(rng: np.random.Generator) -> WatchEpoch:
             order = drawn_examples(users, kept, self.settings.examples_per_user, rng)
@@ -155,6 +161,7 @@ class YoutubeDnn(GradientModel[Towers], VectorRecommender):
                 labels[order],
                 data.user_ids,
                 self.settings.batch_size,
+                in_source[users[order]] & (rng.random(len(order)) < self.settings.newcomer_share),
             )
 
         validate = partial(self.ranking, data)

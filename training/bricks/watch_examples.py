@@ -1,7 +1,8 @@
 """Examples of a watch: a user's history without one item, and that item as the label.
 
 In: histories of several domains side by side, the target's last, and the target's positives. Out: batches of
-(items of the histories laid end to end, where each history starts, label), the label taken out of its history.
+(items of the histories laid end to end, where each history starts, label), the label taken out of its history. Some
+examples show nothing of the target: the user as a newcomer.
 """
 
 import math
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt32
+from jaxtyping import Bool, Int64, UInt32
 from scipy.sparse import csr_array
 
-from training.dataset import counts
+from training.dataset import rows_of
 from training.loop import Batch
 
 
@@ -28,6 +29,8 @@ class WatchEpoch:
     labels: Int64[np.ndarray, " examples"]
     user_ids: UInt32[np.ndarray, " users"]
     batch_size: int
+    as_newcomer: Bool[np.ndarray, " examples"] | None = None
+    """Which of them show the sources alone; None is nobody."""
 
     def __len__(self) -> int:
         return math.ceil(len(self.users) / self.batch_size)
@@ -37,8 +40,12 @@ class WatchEpoch:
             part = slice(number * self.batch_size, (number + 1) * self.batch_size)
             users, labels = self.users[part], self.labels[part]
             rows = self.histories[users]
-            kept = rows.indices != np.repeat(labels + self.n_before, counts(rows))
-            starts = np.concatenate([[0], np.cumsum(counts(rows) - 1)[:-1]])
+            example, is_source = rows_of(rows), rows.indices < self.n_before
+            kept = rows.indices != (labels + self.n_before)[example]
+            if self.as_newcomer is not None:
+                kept &= is_source | ~self.as_newcomer[part][example]
+            lengths = np.bincount(example[kept], minlength=len(users))
+            starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
             arrays = (rows.indices[kept], starts, labels)
             tensors = tuple(torch.from_numpy(one.astype(np.int64)) for one in arrays)
             yield Batch(tensors, self.user_ids[users])
