@@ -12,16 +12,16 @@ recommenders 16-64-8-1 with ReLU and dropout .1, no sigmoid (the public code's);
 AdamW .01; an epoch is one of the larger domain; ratings are scaled to 0..1; clicks get sampled negatives.
 
 The public code differs in what changes results: its cross-domain term carries no gradient (`repo` does so too, and
-the maps then never move), its two bridges are no transposes of each other and have biases, dropout stays on when
-it is asked, the split follows the rows of a file, and its precision has a threshold instead of a K
-(`rating_metrics.threshold_precision`).
+the maps then never move), its two bridges are no transposes and have biases, dropout stays on when it is asked, the
+split follows the rows of a file, and its precision has a threshold (`rating_metrics.threshold_precision`).
 
-Each epoch's mean loss of each domain (figures 2-4) stands in `phase_reports["dual"].validation`, as "loss/<domain>",
-and that of the validation users' target pairs as "held_out_loss/<target>"; `benchmarks/convergence.py` draws them.
-Whoever has a history can be judged; a user without one is NaN.
+Each epoch's mean loss of each domain (figures 2-4; of the same `judged_pairs`) stands in
+`phase_reports["dual"].validation`, as "loss/<domain>", that of the validation users' target pairs as
+"held_out_loss/<target>"; `benchmarks/convergence.py` draws them. A user without any history is NaN.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -37,6 +37,7 @@ from training.bricks.dual_transfer import (
     DualNetworks,
     DualStage,
     Ratings,
+    judged_pairs,
     losses_by_domain,
     transfer_weights,
 )
@@ -122,12 +123,12 @@ class Ddtcdr(GradientModel[DualTransfer]):
         module.items.copy_(tables[self._target].items)
         stage = DualStage(module.networks, detach=settings.repo)
 
-        def epoch(rng: np.random.Generator) -> DualEpoch:
-            return DualEpoch(tables, data.user_ids, settings.batch_size, rng)
+        every = tables, data.user_ids, settings.batch_size
+        epoch, judged = partial(DualEpoch, *every), judged_pairs(*every, context.seed)
 
         def validate() -> Mapping[str, float]:
             stage.eval()
-            losses = losses_by_domain(stage, epoch(np.random.default_rng(context.seed)), domains)
+            losses = losses_by_domain(stage, judged, domains)
             if data.valid is None:
                 return {"minus_loss": -sum(losses.values()), **losses}
             unseen = held_out_loss(self, data, settings.feedback, settings.n_negatives)

@@ -30,6 +30,10 @@ DROPOUT = 0.1
 """Of the recommenders: those of the public code, the paper names none; dropout is off when they are asked."""
 
 
+JUDGED_PAIRS = 1 << 14
+"""Of all pairs of an epoch, drawn and looked at once more after each, the validation cost half of what training does."""
+
+
 class Ratings(NamedTuple):
     """Pairs of one domain, embedded."""
 
@@ -177,7 +181,8 @@ class DomainTable:
 class DualEpoch:
     """Batches with pairs of every domain; one epoch goes once through the domain with the most pairs.
 
-    The others are gone through again and again (the public code ends with the shortest instead).
+    The others are gone through again and again (the public code ends with the shortest instead). `at_most` so many
+    pairs of a domain are kept of it, drawn at random; gone through twice, it is the same twice.
     """
 
     def __init__(
@@ -186,9 +191,11 @@ class DualEpoch:
         user_ids: UInt32[np.ndarray, " users"],
         batch_size: int,
         rng: np.random.Generator,
+        at_most: int | None = None,
     ) -> None:
         self._domains, self._user_ids, self._batch_size = domains, user_ids, batch_size
-        self._drawn = [domain.pairs.epoch(rng) for domain in domains]
+        drawn = (domain.pairs.epoch(rng) for domain in domains)
+        self._drawn = [pairs.at(np.arange(len(pairs.labels))[:at_most]) for pairs in drawn]
         self.n_pairs = max(len(pairs.labels) for pairs in self._drawn)
 
     def __len__(self) -> int:
@@ -204,6 +211,17 @@ class DualEpoch:
                 inputs += domain.ratings(*some)
                 users.append(self._user_ids[some.user_rows])
             yield Batch(tuple(inputs), np.concatenate(users))
+
+
+def judged_pairs(
+    domains: Sequence[DomainTable],
+    user_ids: UInt32[np.ndarray, " users"],
+    batch_size: int,
+    seed: int,
+) -> DualEpoch:
+    """Return the pairs whose losses are told after each epoch: the same each time, `JUDGED_PAIRS` a domain at most."""
+    rng = np.random.default_rng(seed)
+    return DualEpoch(domains, user_ids, batch_size, rng, at_most=JUDGED_PAIRS)
 
 
 @torch.no_grad()

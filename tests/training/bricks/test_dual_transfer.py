@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from training.bricks.dual_transfer import DualNetworks, DualStage, Ratings, transfer_weights
+from training.bricks import dual_transfer
+from training.bricks.dual_transfer import (
+    DomainTable,
+    DualEpoch,
+    DualNetworks,
+    DualStage,
+    Ratings,
+    judged_pairs,
+    losses_by_domain,
+    transfer_weights,
+)
+from training.bricks.feedback import Feedback, LabelledDomain
 
 ALPHA, DIM, N = 0.2, 4, 6
 
@@ -95,3 +106,52 @@ def test_the_cross_term_reaches_the_other_domains_recommender():
         of_b = [one.grad for one in networks.recommender(1).parameters()]
         assert all((one is None) == detach for one in of_b)
         assert all(one.grad is not None for one in networks.recommender(0).parameters())
+
+
+def tables_of(world) -> list[DomainTable]:
+    generator = torch.Generator().manual_seed(2)
+    known = np.ones((48, 2), dtype=bool)
+    return [
+        DomainTable(
+            LabelledDomain(world.data, [domain], Feedback.CLICKS, 2),
+            torch.randn(48, DIM, generator=generator),
+            torch.randn(world.data.interactions[domain].shape[1], DIM, generator=generator),
+            torch.from_numpy(transfer_weights(known, k, ALPHA)),
+        )
+        for k, domain in enumerate(("books", "films"))
+    ]
+
+
+def test_an_epoch_goes_once_through_the_larger_domain(world):
+    tables = tables_of(world)
+    epoch = DualEpoch(tables, world.data.user_ids, 50, np.random.default_rng(0))
+    sizes = [3 * world.data.interactions[domain].nnz for domain in ("books", "films")]
+    batches = list(epoch)
+    assert epoch.n_pairs == max(sizes) == sum(len(one.inputs[2]) for one in batches)
+    assert len(batches) == len(epoch) == -(-max(sizes) // 50)
+    labels = torch.cat([one.inputs[2] for one in batches])
+    assert labels.sum() == sizes[0] / 3  # every like of the larger once, two negatives each
+    again = torch.cat([one.inputs[6] for one in batches])
+    torch.testing.assert_close(again[sizes[1] :], again[: sizes[0] - sizes[1]])
+
+
+def test_the_losses_told_are_of_the_same_few_pairs_every_time(world, monkeypatch, networks):
+    tables, ids = tables_of(world), world.data.user_ids
+    stage = DualStage(networks, detach=False).eval()
+    whole = DualEpoch(tables, ids, 64, np.random.default_rng(5))
+    every = judged_pairs(tables, ids, 64, seed=5)
+    assert every.n_pairs == whole.n_pairs  # fewer than are judged
+    told = losses_by_domain(stage, every, ("books", "films"))
+    assert told == losses_by_domain(stage, every, ("books", "films"))
+    assert told == losses_by_domain(stage, whole, ("books", "films"))
+    monkeypatch.setattr(dual_transfer, "JUDGED_PAIRS", 100)
+    few = judged_pairs(tables, ids, 64, seed=5)
+    assert few.n_pairs == 100
+    assert [len(one.inputs[2]) for one in few] == [64, 36]
+    for mine, theirs in zip(few, whole, strict=False):
+        n = len(mine.inputs[2])
+        for a, b in zip(mine.inputs, theirs.inputs, strict=True):
+            torch.testing.assert_close(a, b[:n])
+    sampled = losses_by_domain(stage, few, ("books", "films"))
+    assert sampled != told
+    assert sampled["loss/books"] == pytest.approx(told["loss/books"], rel=0.5)
