@@ -34,20 +34,30 @@ def test_who_is_like_whom_carries_over_and_what_is_liked_does_not():
 
 
 def test_the_fifth_domain_is_nearly_empty_and_every_domain_has_a_test():
-    data, held_out = worlds_cat_art.world(seed=1)
-    for domain, n_liked in worlds_cat_art.N_LIKED.items():
+    every, held_out = worlds_cat_art.world(seed=1)
+    for domain, (n_train, n_valid, n_test) in worlds_cat_art.N_LIKED.items():
+        data = every[domain]
         train, test = data.interactions[domain].toarray(), held_out[domain].positives.toarray()
-        assert not (train * test).any()
-        assert ((train + test).sum(axis=1) == n_liked).all()
-        assert (test.sum(axis=1) == max(1, n_liked // 5)).all()
+        assert data.valid is not None
+        chosen_on = data.valid.positives.toarray()
+        assert (train + chosen_on + test).max() == 1
+        has_rows = train.any(axis=1)
+        share = 1 - worlds_cat_art.NEWCOMERS if domain == "fifth" else 1
+        assert has_rows.mean() == pytest.approx(share, abs=0.1)
+        for rows, n in ((train[has_rows], n_train), (chosen_on, n_valid), (test, n_test)):
+            assert (rows.sum(axis=1) == n).all()
+    assert data.interactions["one"].nnz > 7 * data.interactions["fifth"].nnz
 
 
 def test_tastes_carry_over():
-    """Users alike in one dense domain are alike in another, and by chance they would not be."""
-    data, _ = worlds_cat_art.world(seed=1)
-    one, two = (data.interactions[domain].toarray() for domain in ("one", "two"))
-    alike = np.triu(np.ones((len(one), len(one)), dtype=bool), 1)
-    assert np.corrcoef((one @ one.T)[alike], (two @ two.T)[alike])[0, 1] > 0.1
+    """Users alike in the dense domains are alike in the fifth, by all of them more surely than by any."""
+    data, test = worlds_cat_art.world(seed=1)[0]["fifth"], worlds_cat_art.world(seed=1)[1]["fifth"]
+    pairs = np.triu(np.ones((len(data.user_ids),) * 2, dtype=bool), 1)
+    dense = [data.interactions[domain].toarray() for domain in data.sources]
+    alike = [(rows @ rows.T)[pairs] for rows in (*dense, test.positives.toarray())]
+    by_one = [np.corrcoef(one, alike[-1])[0, 1] for one in alike[:-1]]
+    assert np.corrcoef(sum(alike[:-1]), alike[-1])[0, 1] > max(0.05, *by_one)
+    assert min(by_one) > 0
 
 
 def test_clicks_are_of_two_interests_and_the_last_ones_are_held_out():
