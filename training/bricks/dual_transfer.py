@@ -31,7 +31,8 @@ DROPOUT = 0.1
 
 
 JUDGED_PAIRS = 1 << 14
-"""Of all pairs of an epoch, drawn and looked at once more after each, the validation cost half of what training does."""
+"""Of each domain. All pairs of an epoch, drawn once more after each, were a fifth of the CPU time of the dual training in
+the sample world; told over these, no loss differs by more than .001."""
 
 
 class Ratings(NamedTuple):
