@@ -49,37 +49,32 @@ class _PairScores(torch.autograd.Function):
         shares: Tensor,
     ) -> tuple[Tensor, Tensor]:
         own = users.index_select(0, user_rows)
-        columns = [rows.contiguous() for rows in item_rows.unbind(dim=1)]
-        others = [items.index_select(0, rows) for rows in columns]
-        ctx.save_for_backward(own, user_rows, shares, *columns, *others)
+        rows = item_rows.t().flatten()  # the first items of all examples, then the second ones
+        others = items.index_select(0, rows).view(item_rows.shape[1], len(user_rows), -1)
+        ctx.save_for_backward(own, others, user_rows, rows, shares)
         ctx.n_users, ctx.n_items = len(users), len(items)
-        squares = torch.stack([one.square().sum() for one in others])
-        scores = torch.stack([torch.linalg.vecdot(own, one) for one in others], dim=1)
-        return scores, own.square().sum() + squares @ shares
+        squares = torch.linalg.vecdot(others, others).sum(dim=1)
+        return torch.linalg.vecdot(others, own).t(), own.square().sum() + squares @ shares
 
     @staticmethod
     @once_differentiable
     @override
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         of_scores, of_weight = gradients
-        own, user_rows, shares, *rest = ctx.saved_tensors
-        columns, others = rest[: len(shares)], rest[len(shares) :]
-        twice = 2.0 * of_weight
-        to_users, on_items = own * twice, None
-        for k, (rows, other) in enumerate(zip(columns, others, strict=True)):
-            of_pair = of_scores[:, k, None]
+        own, others, user_rows, rows, shares = ctx.saved_tensors
+        of_pairs, twice = of_scores.t()[:, :, None], 2.0 * of_weight
+        to_users = own * twice
+        for other, of_pair in zip(others, of_pairs, strict=True):
             to_users.addcmul_(other, of_pair)
-            to_items = torch.addcmul(other * (twice * shares[k]), own, of_pair)
-            on_items = _sum_rows(ctx.n_items, rows, to_items, on_items)
+        to_items = (others * (twice * shares)[:, None, None]).addcmul_(own, of_pairs)
+        on_items = _sum_rows(ctx.n_items, rows, to_items.flatten(0, 1))
         return _sum_rows(ctx.n_users, user_rows, to_users), on_items, None, None, None
 
 
-def _sum_rows(n_rows: int, rows: Tensor, values: Tensor, total: Tensor | None = None) -> Tensor:
-    """Return `total` (nothing, of `n_rows`, when None) with each value added to its row."""
-    if total is None:
-        total = values.new_zeros(n_rows, values.shape[1])
+def _sum_rows(n_rows: int, rows: Tensor, values: Tensor) -> Tensor:
+    """Return a table of `n_rows` rows, each the sum of its values."""
+    total = values.new_zeros(n_rows, values.shape[1])
     if values.is_cuda:
-        return total.index_put_(
-            (rows,), values, accumulate=True
-        )  # the same on every run, unlike index_add_ there
+        # the same on every run, unlike index_add_ there
+        return total.index_put_((rows,), values, accumulate=True)
     return total.index_add_(0, rows, values)
