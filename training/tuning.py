@@ -59,7 +59,7 @@ NEIGHBOURS: Space = {
 FACTORS: Space = {
     "embedding_size": Choice((32, 64, 128)),
     "learning_rate": LogUniform(5e-4, 5e-2),
-    "l2": LogUniform(1e-6, 1e-2),
+    "l2": LogUniform(1e-5, 1e-1),
     "n_negatives": Choice((1, 4)),
 }
 MAPPING: Space = {

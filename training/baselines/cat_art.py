@@ -13,12 +13,11 @@ From the slides: stages, losses, what is fixed. From the public code, where they
 stage 1 and none in stage 3, batch sizes, sizes and pad of the autoencoder, its weights and temperature, one head with
 dropout 0.1, one uniform negative. The code also goes on training the target's item vectors in stage 3 (`tune_items`),
 and copies of the sources' user vectors, which Algorithm 1 fixes (not offered).
-
 Decided here: stages 1 and 2 run all their epochs (the code stops them on rows of its own split), so that they do not
 depend on the target; a domain in which a user did nothing is padded and takes no attention. Of a newcomer to the target
 the autoencoder's rebuilt vector stands in for the missing one, and `newcomer_share` of stage 3's examples are shown so,
 whatever the user did (0 is the paper's). "- Attention" is one linear map of all sources, the code's simplest transfer.
-Two domains work too, but then hiding one leaves one. A user not in training, or without any row, is NaN.
+Two domains work too, hiding one leaves one. A user not in training, or without any row, is NaN.
 """
 
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from jaxtyping import Float32
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 from typing_extensions import override
 
@@ -69,6 +68,7 @@ class Variant(StrEnum):
 class CatArtConfig(FactorConfig):
     """Settings; those of `FactorConfig` are of stage 1, one factorisation a domain."""
 
+    l2: NonNegativeFloat = 1e-4  # the public code's
     variant: Variant = Variant.FULL
     temperature: PositiveFloat = 0.1
     weights: LossWeights = LossWeights()
@@ -90,7 +90,7 @@ class CatArtConfig(FactorConfig):
 
 
 TRANSFERS = {Variant.FULL: Transfer.ATTENTION, Variant.NO_ATTENTION: Transfer.CONCATENATION}
-"""The other variants add the whole alone."""
+"""The others add the whole alone."""
 
 
 class CatArtModule(nn.Module):

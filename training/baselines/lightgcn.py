@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeFloat, NonNegativeInt
 from scipy.sparse import block_array, csr_array, eye_array
 from torch import Tensor, nn
 from typing_extensions import override
@@ -36,6 +36,8 @@ from training.loop import Epoch
 class LightGcnConfig(FactorConfig):
     """Settings of LightGCN."""
 
+    l2: NonNegativeFloat = 1e-4
+    """The paper's; with .02 newcomers of the sample world are ranked worse."""
     n_layers: NonNegativeInt = 3
     """K; 0 is matrix factorisation."""
     domains: Domains = Domains.ALL

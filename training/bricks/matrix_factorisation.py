@@ -39,8 +39,10 @@ class FactorConfig(GradientConfig):
     loss: RankingLoss = RankingLoss.BPR
     n_negatives: PositiveInt = 1
     """Sampled for each positive."""
-    l2: NonNegativeFloat = 1e-4
-    """On the vectors of a batch, by the formula of `matrix_factorisation`."""
+    l2: NonNegativeFloat = 2e-2
+    """On the vectors of a batch, by the formula of `matrix_factorisation`. With 1e-4, which public code has, factors learn
+    their rows by heart: on validation users of Amazon-KG with a history NDCG@10 over all items is .054 (CMF), .049 (BPR-MF)
+    and .049 (EMCDR) with it, .070, .069 and .075 with .02; on newcomers of the sample world .27, .25, .36 and .39, .36, .38."""
     init_scale: PositiveFloat = 0.1
     """Standard deviation of the first vectors."""
 
