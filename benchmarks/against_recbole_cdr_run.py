@@ -1,11 +1,12 @@
 """RecBole-CDR's side of `against_recbole_cdr.py`, under an interpreter of its own where `recbole_cdr` can be imported.
 
-    PEER_PYTHON against_recbole_cdr_run.py [--epochs N] FOLDER SOURCE TARGET OUT MODEL...
+    PEER_PYTHON against_recbole_cdr_run.py [--epochs N] [--settings FILE] FOLDER SOURCE TARGET OUT MODEL...
 
 In: atomic files, FOLDER/<domain>/<domain>.inter. Out: OUT/split.json with the names of its training, validation and test
 rows, and OUT/results.json with each model's test metrics and times, the CPU seconds of each training epoch among them.
-With `--epochs` every phase has that many and nothing is validated or tested. It knows nothing of this project. Two
-things are put right from outside: torch reads its checkpoints whole, and BiTGCF finds the method of scipy that it calls.
+With `--epochs` every phase has that many and nothing is validated or tested. FILE holds {model: [settings, ...]}: each is
+tried and the best on the validation rows is kept, its defaults alone without. It knows nothing of this project. Two things
+are put right from outside: torch reads its checkpoints whole, and BiTGCF finds the method of scipy that it calls.
 """
 
 import argparse
@@ -91,10 +92,15 @@ def timed(trainer: Any) -> dict[str, list[float]]:  # noqa: ANN401  (the peer's 
 
 
 def run(
-    model: str, folder: Path, domains: dict[str, str], out: Path, n_epochs: int | None
+    model: str,
+    folder: Path,
+    domains: dict[str, str],
+    out: Path,
+    n_epochs: int | None,
+    changed: dict[str, Any],
 ) -> dict[str, Any]:
-    """Train and test one model; the split is the same for all, by its seed."""
-    settings = configured(model, folder, domains, out)
+    """Train and test one model with some settings changed; the split is the same for all, by its seed."""
+    settings = {**configured(model, folder, domains, out), **changed}
     if n_epochs is not None:
         settings["train_epochs"] = [f"{phase}:{n_epochs}" for phase in phases_of(model)]
     config = CDRConfig(model=model, config_dict=settings)
@@ -117,17 +123,34 @@ def run(
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, module)
     wall, cpu, epochs = time.perf_counter(), time.process_time(), timed(trainer)
     judged = n_epochs is None
-    trainer.fit(train, valid if judged else None, saved=judged, show_progress=False)
+    valid_score, _ = trainer.fit(
+        train, valid if judged else None, saved=judged, show_progress=False
+    )
     cost = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "epochs": epochs}
     if not judged:
         return cost
-    return {**trainer.evaluate(test, load_best_model=True, show_progress=False), **cost}
+    metrics = trainer.evaluate(test, load_best_model=True, show_progress=False)
+    return {**metrics, **cost, "valid": float(valid_score), "settings": changed}
+
+
+def best(tried: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what did best on the validation rows, the first one of equals; where all failed, the first one.
+
+    `wall` and `cpu` are of all together, `every` has what each reached there, in order.
+    """
+    done = [one for one in tried if "failed" not in one]
+    if not done:
+        return tried[0]
+    found = max(done, key=lambda one: one.get("valid", 0.0))
+    costs = {key: sum(one[key] for one in done) for key in ("wall", "cpu")}
+    return {**found, **costs, "every": [one.get("valid") for one in tried]}
 
 
 def main() -> None:
     """Run each model; one that fails is told of and the next one runs."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--settings", type=Path)
     parser.add_argument("places", nargs=4)
     parser.add_argument("models", nargs="+")
     options = parser.parse_args()
@@ -137,15 +160,20 @@ def main() -> None:
     torch.load = lambda *given, **named: load(*given, **{"weights_only": False, **named})  # noqa: TID251
     torch.set_num_threads(1)
     sys.argv = sys.argv[:1]  # it reads the command line as well
+    domains = {"source": source, "target": target}
+    to_try = json.loads(options.settings.read_text()) if options.settings else {}
     found: dict[str, Any] = {}
     for model in options.models:
-        domains = {"source": source, "target": target}
-        try:
-            found[model] = run(model, Path(folder), domains, Path(out), options.epochs)
-        except Exception as error:  # noqa: BLE001  (a peer's fault is a result, not ours to stop at)
-            found[model] = {"failed": f"{type(error).__name__}: {error}"}
+        tried = []
+        for changed in to_try.get(model, [{}]):
+            try:
+                one = run(model, Path(folder), domains, Path(out), options.epochs, changed)
+            except Exception as error:  # noqa: BLE001  (a peer's fault is a result, not ours to stop at)
+                one = {"failed": f"{type(error).__name__}: {error}"}
+            tried.append(one)
+            print(model, changed, one, file=sys.stderr, flush=True)
+        found[model] = best(tried)
         Path(out, "results.json").write_text(json.dumps(found, default=float))
-        print(model, found[model], flush=True)
 
 
 if __name__ == "__main__":

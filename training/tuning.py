@@ -176,14 +176,24 @@ def settings_to_try(
     >>> len(settings_to_try("source_knn", 20)), len(settings_to_try("ease", 20))
     (18, 20)
     """
+    rng = np.random.default_rng([seed, *name.encode()])
+    return settings_from(SPACES.get(name, {}), n_trials, rng, fixed)
+
+
+def settings_from(
+    space: Space,
+    n_trials: int,
+    rng: np.random.Generator,
+    fixed: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the settings of a search over a space, the defaults first; see `settings_to_try`."""
     given = dict(fixed or {})
-    space = {key: one for key, one in SPACES.get(name, {}).items() if key not in given}
+    space = {key: one for key, one in space.items() if key not in given}
     if not space or n_trials <= 1:
         return [given]
     choices = [one.values for one in space.values() if isinstance(one, Choice)]
     if len(choices) == len(space) and math.prod(map(len, choices)) <= n_trials:
         return [given | dict(zip(space, point, strict=True)) for point in product(*choices)]
-    rng = np.random.default_rng([seed, *name.encode()])
     tried = [given]
     while len(tried) < n_trials:
         drawn = given | {key: one.draw(rng) for key, one in space.items()}
@@ -197,6 +207,7 @@ def fit_best(
     data: Dataset,
     context: FitContext,
     tried: Sequence[Mapping[str, object]] | None = None,
+    deciding: Protocol = DECIDING,
 ) -> Tuned:
     """Fit a model with each of some settings and return the best; the first one wins a tie.
 
@@ -207,6 +218,7 @@ def fit_best(
         data: With validation users, unless there is one setting only.
         context: How to train.
         tried: Settings to try; those of `settings_to_try` with `N_TRIALS` when None.
+        deciding: By whose NDCG the best is chosen.
 
     Raises:
         CannotJudgeError: the model says nothing about these data with any of the settings; with the first reason.
@@ -219,7 +231,9 @@ def fit_best(
     best: tuple[float, Recommender, Mapping[str, object]] | None = None
     for number, settings in enumerate(settings_tried):
         model = create(name, settings)
-        trial = _tried(model, settings, data, context, is_choice=len(settings_tried) > 1)
+        trial = _tried(
+            model, settings, data, context, deciding if len(settings_tried) > 1 else None
+        )
         value = trial.value or 0.0
         if not trial.refused and (best is None or value > best[0]):
             best = (value, model, settings)
@@ -235,15 +249,14 @@ def _tried(
     settings: Mapping[str, object],
     data: Dataset,
     context: FitContext,
-    *,
-    is_choice: bool,
+    deciding: Protocol | None,
 ) -> Trial:
     try:
         model.fit(data, context)
     except REFUSALS as error:
         return Trial(settings, None, str(error))
     try:
-        return Trial(settings, validation_ndcg(model, data, DECIDING) if is_choice else None)
+        return Trial(settings, validation_ndcg(model, data, deciding) if deciding else None)
     except CannotJudgeError as error:  # a DatasetError here is a fault of the split: it goes on
         return Trial(settings, None, str(error))
 

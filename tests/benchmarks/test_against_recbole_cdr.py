@@ -53,3 +53,12 @@ def test_the_peers_rows_are_ours_and_nothing_held_out_is_shown():
     assert (
         found["full/hr@1"] == 1
     )  # one item is left to each: training and validation rows are no candidates
+
+
+def test_each_peer_that_ours_stands_beside_has_settings_to_search():
+    assert set(against.PEER_SPACES) >= {"CMF", "CoNet", "EMCDR", "SSCDR", "DCDCSR"}
+    for space in against.PEER_SPACES.values():
+        tried = against.settings_from(space, 6, np.random.default_rng(0))
+        assert len(tried) == 6
+        assert tried[0] == {}
+        assert all(set(one) == set(space) for one in tried[1:])

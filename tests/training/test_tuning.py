@@ -9,7 +9,7 @@ from training.baselines.popularity import Popularity, PopularityConfig
 from training.config import ModelConfig
 from training.contract import FitContext
 from training.errors import CannotJudgeError, DatasetError, DivergedError
-from training.evaluate import Measure, evaluate
+from training.evaluate import Full, Measure, evaluate
 from training.gradient_model import GradientModel, Shape
 from training.registry import MODELS, create, model_class, names
 from training.tuning import DECIDING, SPACES, Choice, Trial, fit_best, settings_to_try
@@ -119,6 +119,20 @@ def test_the_best_of_the_settings_that_work_is_chosen_and_the_others_are_passed_
     again = evaluate(found.model, world.data, world.data.valid, [DECIDING])
     measured = again.values(Measure(DECIDING.name, "ndcg", DECIDING.k)).mean()
     assert values[best] == pytest.approx(measured)
+
+
+@pytest.mark.usefixtures("moody")
+def test_what_decides_may_be_told(world):
+    tried = [{"sign": -1.0}, {"sign": 1.0}]
+    found = fit_best("moody", world.data, FitContext(), tried, Full(k=10))
+    for trial in found.trials:
+        model = create("moody", trial.settings)
+        model.fit(world.data, FitContext())
+        again = evaluate(model, world.data, world.data.valid, [Full(k=10), DECIDING])
+        measured = [
+            again.values(Measure(one.name, "ndcg", 10)).mean() for one in (Full(k=10), DECIDING)
+        ]
+        assert trial.value == pytest.approx(measured[0]) != pytest.approx(measured[1])
 
 
 @pytest.mark.usefixtures("moody")
