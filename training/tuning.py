@@ -130,9 +130,10 @@ SPACES: Mapping[str, Space] = {
     "embedme": {
         "learning_rate": LogUniform(5e-6, 1e-4),
         "mlp_dropout": Choice((0.1, 0.3, 0.5)),
-        "n_target_tastes": Choice((16, 32, 64)),
+        "n_target_tastes": Choice((64, 128, 256)),
+        "taste_l2": LogUniform(2e-3, 3e-2),
+        "taste_unliked": LogUniform(5.0, 50.0),
         "taste_ridge": LogUniform(3.0, 30.0),
-        "prior_strength": Choice((30.0, 300.0, 3000.0)),
     },
 }
 """Settings searched for each model: those its paper or its public code tries, around its defaults. `popularity` has

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import logging
+import secrets
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -67,10 +68,12 @@ class Guard:
             response = problem_response(problem.status, problem.detail, problem.headers)
             await response(scope, receive, answer.send)
         except Exception:
-            _LOGGER.exception("a request failed")
+            number = secrets.token_hex(4)  # whoever reports it can be found in the log
+            _LOGGER.exception("a request failed: error %s", number)
             if not answer.status:
                 response = problem_response(
-                    HTTPStatus.INTERNAL_SERVER_ERROR, "something failed here; it was noted"
+                    HTTPStatus.INTERNAL_SERVER_ERROR,
+                    f"something failed here; it is in the log as error {number}",
                 )
                 await response(scope, receive, answer.send)
         finally:

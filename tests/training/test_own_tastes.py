@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from training.bricks.singular_space import singular_space
 from training.contract import FitContext, UserBatch
 from training.dataset import Catalogue, Dataset
 from training.embedme.config import EmbedMeConfig
@@ -16,7 +17,6 @@ from training.embedme.own_tastes import (
     learn_own_tastes,
     usual_weights,
 )
-from training.embedme.taste_space import singular_space
 from training.evaluate import user_batch, with_profiles
 
 SETTINGS = OwnTasteSettings(n_tastes=3, ridge=0.5, weight=4.0)
@@ -159,7 +159,7 @@ def test_the_dense_solver_and_lanczos_agree(shape, monkeypatch):
     rng = np.random.default_rng(4)
     matrix = csr_array((rng.random(shape) < 0.1) * rng.random(shape))
     dense = singular_space(matrix, 8)
-    monkeypatch.setattr("training.embedme.taste_space.MOST_DENSE_ROWS", 0)
+    monkeypatch.setattr("training.bricks.singular_space.MOST_DENSE_ROWS", 0)
     lanczos = singular_space(matrix, 8)
     np.testing.assert_allclose(dense.strengths, lanczos.strengths, rtol=1e-9)
     np.testing.assert_allclose(dense.vectors, lanczos.vectors, atol=1e-7)
@@ -168,7 +168,7 @@ def test_the_dense_solver_and_lanczos_agree(shape, monkeypatch):
 @pytest.mark.parametrize("most_dense_rows", [0, 3000])
 def test_directions_that_say_nothing_are_left_out(most_dense_rows, monkeypatch):
     """They would be other ones in every run."""
-    monkeypatch.setattr("training.embedme.taste_space.MOST_DENSE_ROWS", most_dense_rows)
+    monkeypatch.setattr("training.bricks.singular_space.MOST_DENSE_ROWS", most_dense_rows)
     rng = np.random.default_rng(8)
     rank_five = csr_array(rng.random((60, 5)) @ rng.random((5, 40)))
     for matrix in (rank_five, csr_array(rank_five.T)):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from training.bricks.implicit_als import AlsSettings, implicit_factors
 from training.embedme.taste_map import (
     TasteMapSettings,
     cross_fitted,
@@ -13,7 +14,7 @@ from training.embedme.taste_map import (
     unit_rows,
 )
 
-SETTINGS = TasteMapSettings(n_interest_tastes=3, n_target_tastes=2, ridge=0.7)
+SETTINGS = TasteMapSettings(3, AlsSettings(2, l2=0.01, unliked=3.0), ridge=0.7)
 
 
 @pytest.fixture
@@ -32,41 +33,42 @@ def features(interests: csr_array, basis: np.ndarray) -> np.ndarray:
     return np.hstack([x, z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)])
 
 
-def test_the_spaces_are_the_right_singular_vectors(users):
+def test_the_spaces_are_singular_vectors_of_interests_and_factors_of_likes(users):
     interests, liked = users
     spaces = learn_spaces(interests, liked, SETTINGS)
-    for vectors, matrix in (
-        (spaces.interest_basis, unit_rows(interests).toarray()),
-        (spaces.item_tastes, liked.toarray()),
-    ):
-        expected = np.linalg.svd(matrix)[2][: vectors.shape[1]].T
-        assert np.abs(expected.T @ vectors).round(6).tolist() == np.eye(vectors.shape[1]).tolist()
-        assert (vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])] > 0).all()
+    basis = spaces.interest_basis
+    expected = np.linalg.svd(unit_rows(interests).toarray())[2][: basis.shape[1]].T
+    assert np.abs(expected.T @ basis).round(6).tolist() == np.eye(basis.shape[1]).tolist()
+    assert (basis[np.abs(basis).argmax(axis=0), np.arange(basis.shape[1])] > 0).all()
+    factors = implicit_factors(liked, SETTINGS.target)
+    assert np.array_equal(spaces.user_tastes, factors.users)
+    assert np.array_equal(spaces.item_tastes, factors.items)
 
 
 def test_the_map_equals_kernel_ridge_in_the_dual(users):
     interests, liked = users
     spaces = learn_spaces(interests, liked, SETTINGS)
-    found = fit_map(spaces, interests[:30], liked[:30], SETTINGS).user_tastes(interests[30:])
+    tastes = spaces.user_tastes[:30]
+    found = fit_map(spaces, interests[:30], tastes, SETTINGS).user_tastes(interests[30:])
     own, others = (
         features(rows, spaces.interest_basis) for rows in (interests[:30], interests[30:])
     )
-    likes = liked[:30].toarray()
-    wanted = (likes - likes.mean(axis=0)) @ spaces.item_tastes
-    dual = np.linalg.solve(own @ own.T + SETTINGS.ridge * np.eye(30), wanted)
+    dual = np.linalg.solve(own @ own.T + SETTINGS.ridge * np.eye(30), tastes - tastes.mean(axis=0))
     np.testing.assert_allclose(found, others @ own.T @ dual, atol=1e-5)
 
 
 def test_a_user_without_interests_has_no_taste(users):
     interests, liked = users
-    fitted = fit_map(learn_spaces(interests, liked, SETTINGS), interests, liked, SETTINGS)
+    spaces = learn_spaces(interests, liked, SETTINGS)
+    fitted = fit_map(spaces, interests, spaces.user_tastes, SETTINGS)
     nothing = csr_array((2, interests.shape[1]), dtype=np.float64)
     assert fitted.user_tastes(nothing).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
 def test_scale_and_batch_of_interests_do_not_matter(users):
     interests, liked = users
-    fitted = fit_map(learn_spaces(interests, liked, SETTINGS), interests, liked, SETTINGS)
+    spaces = learn_spaces(interests, liked, SETTINGS)
+    fitted = fit_map(spaces, interests, spaces.user_tastes, SETTINGS)
     whole = fitted.user_tastes(interests)
     np.testing.assert_allclose(fitted.user_tastes(interests * 7.0), whole, atol=1e-12)
     np.testing.assert_allclose(fitted.user_tastes(interests[5:6]), whole[5:6], atol=1e-12)
@@ -76,10 +78,10 @@ def test_cross_fitted_maps_never_saw_the_users_of_their_fold(users):
     interests, liked = users
     spaces = learn_spaces(interests, liked, SETTINGS)
     folds = np.arange(40) % 4
-    maps = cross_fitted(spaces, interests, liked, SETTINGS, folds)
-    changed = liked.toarray()
-    changed[folds == 2] = 1 - changed[folds == 2]
-    again = cross_fitted(spaces, interests, csr_array(changed), SETTINGS, folds)
+    tastes = spaces.user_tastes
+    maps = cross_fitted(spaces, interests, tastes, SETTINGS, folds)
+    changed = np.where((folds == 2)[:, None], 1 - tastes, tastes)
+    again = cross_fitted(spaces, interests, changed, SETTINGS, folds)
     assert np.array_equal(maps[2].from_interests, again[2].from_interests)
     assert not np.allclose(maps[1].from_interests, again[1].from_interests)
 
@@ -88,7 +90,7 @@ def test_an_empty_target_gives_a_map_of_no_dimensions(users):
     interests, _ = users
     nothing = csr_array((40, 9), dtype=np.float32)
     spaces = learn_spaces(interests, nothing, SETTINGS)
-    fitted = fit_map(spaces, interests, nothing, SETTINGS)
+    fitted = fit_map(spaces, interests, spaces.user_tastes, SETTINGS)
     assert fitted.user_tastes(interests).shape == (40, 0)
 
 
@@ -99,9 +101,9 @@ def test_source_only_and_target_only_people_teach_the_map_what_goes_together():
     both = ([[1, 0, 0, 0], [0, 0, 1, 0]], [[1, 0, 0, 0], [0, 0, 1, 0]])
     interests = csr_array(np.vstack([source_only, np.zeros((60, 4)), both[0]]).astype(float))
     liked = csr_array(np.vstack([np.zeros((60, 4)), target_only, both[1]]).astype(np.float32))
-    settings = TasteMapSettings(n_interest_tastes=2, n_target_tastes=2, ridge=0.1)
+    settings = TasteMapSettings(2, AlsSettings(2, l2=0.001, unliked=3.0), ridge=0.1)
     spaces = learn_spaces(interests, liked, settings)
-    fitted = fit_map(spaces, interests[-2:], liked[-2:], settings)
+    fitted = fit_map(spaces, interests[-2:], spaces.user_tastes[-2:], settings)
     newcomer = csr_array(np.array([[0.0, 1.0, 0.0, 0.0]]))
     scores = (fitted.user_tastes(newcomer) @ fitted.item_tastes.T).ravel()
     assert scores[1] > 0 > scores[3]
@@ -112,9 +114,10 @@ def test_slopes_are_those_of_least_squares_on_predictions_of_others(users):
     interests, liked = users
     spaces = learn_spaces(interests, liked, SETTINGS)
     folds = np.arange(40) % 4
-    maps = cross_fitted(spaces, interests, liked, SETTINGS, folds)
-    found = foretold(maps, interests, liked, folds)
-    wanted = (liked.toarray() - liked.toarray().mean(axis=0)) @ spaces.item_tastes
+    tastes = spaces.user_tastes
+    maps = cross_fitted(spaces, interests, tastes, SETTINGS, folds)
+    found = foretold(maps, interests, tastes, folds)
+    wanted = tastes - tastes.mean(axis=0)
     predicted = np.stack([maps[folds[u]].user_tastes(interests[[u]])[0] for u in range(40)])
     for j in range(2):
         slope = np.linalg.lstsq(predicted[:, [j]], wanted[:, j])[0][0]
@@ -135,11 +138,11 @@ def test_what_cannot_be_foretold_goes_silent():
         likes[user, rng.choice(10, 7, replace=False) + 10 * side[user]] = 1
         likes[user, rng.choice(10, 4, replace=False) + 20 + 10 * coin[user]] = 1
     interests = csr_array(np.eye(2)[side] * 0.9 + 0.1)
-    settings = TasteMapSettings(n_interest_tastes=2, n_target_tastes=3, ridge=1.0)
+    settings = TasteMapSettings(2, AlsSettings(3, l2=0.001, unliked=20.0), ridge=1.0)
     spaces = learn_spaces(interests, csr_array(likes), settings)
     folds = np.arange(600) % 5
-    maps = cross_fitted(spaces, interests, csr_array(likes), settings, folds)
-    slopes = foretold(maps, interests, csr_array(likes), folds)
+    maps = cross_fitted(spaces, interests, spaces.user_tastes, settings, folds)
+    slopes = foretold(maps, interests, spaces.user_tastes, folds)
     of_side = np.abs(spaces.item_tastes[:20]).sum(axis=0) - np.abs(spaces.item_tastes[20:]).sum(
         axis=0
     )

@@ -92,9 +92,8 @@ class EmbedMeConfig(LoopConfig):
     """"mean" weighs users alike, "sum" interactions."""
     popularity: PopularityBias = PopularityBias.LEARNED
     prior_strength: PositiveFloat | None = 300.0
-    """What the popularity among all users counts for, beside that among users with source rows
-    (`training.embedme.prior`); None takes the popularity among all users alone. On folds 0 and 1 of Amazon-KG, books to movies, 100
-    to 300 beside the taste map gain .001 to .002 in NDCG@10 over none, movies to books nothing."""
+    """Without a taste map, what the popularity among all users counts for beside that among users with source rows
+    (`training.embedme.prior`); None takes the popularity among all users alone."""
     hidden_dropout: float = Field(default=0.1, ge=0, lt=1)
     """Inside the BERT; its attention weights have none, for the fused kernels' sake."""
     mlp_dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -107,9 +106,14 @@ class EmbedMeConfig(LoopConfig):
     head_patience: PositiveInt | None = 6
     """Epochs without a better validation that end the warm start."""
     n_target_tastes: int = Field(default=0, ge=0)
-    """Dimensions of the target's taste space, m of `taste`; 0 leaves the taste map out, as the paper does. On folds 0
-    and 1 of Amazon-KG 32, 64 and 128 rank alike (NDCG@10 within .001), 16 a little worse one way; without the slopes c,
-    64 lose .004. On the sample world 64 reach .31 on validation users and 16 .26."""
+    """Dimensions of the target's taste space, m of `taste_map`; 0 leaves the taste map out, as the paper does. On folds 0
+    and 1 of Amazon-KG 64 rank a little worse than 128, 256 as well."""
+    taste_l2: PositiveFloat = 0.01
+    """l2 of that space's factors (`training.bricks.implicit_als`). On the same folds and the sample world .005 and .015 lose
+    up to .004 of NDCG@10 among sampled items in one world each and gain as much in none; .02 loses .07 in the sample world."""
+    taste_unliked: PositiveFloat = 10.0
+    """What all pairs without a like weigh in it, over what the likes do; 20 loses .006 in the sample world, and is as good
+    on Amazon-KG."""
     n_interest_tastes: int = Field(default=32, ge=0)
     """Dimensions in which interests go together, k of `taste`; 16 to 64 differ by less than .003."""
     taste_ridge: PositiveFloat = 10.0
@@ -220,7 +224,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "hidden_dropout": 0.0,
         "head_epochs": 40,
         "mixed_profiles": False,
-        "n_target_tastes": 64,
+        "n_target_tastes": 128,
         "n_own_tastes": 256,
         "item_text_likes": 3.0,
     },
@@ -238,7 +242,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "head_epochs": 20,
         "head_views": 1,
         "head_batch_size": 64,
-        "n_target_tastes": 64,
+        "n_target_tastes": 128,
         "n_own_tastes": 256,
         "item_text_likes": 3.0,
     },

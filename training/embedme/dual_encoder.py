@@ -3,7 +3,7 @@
 logit(u, i) = phi(u) . psi(i) + s [ log(p_i + e) + tau(u) . V_i / (p_i + e) ]        s = 0 for the paper's eq. 8
 loss(u)     = full softmax over all items, eq. 9 over the user's positives (`training.losses`)
 
-p_i is how likely a newcomer is to like item i (`training.embedme.prior`), tau and V are the taste map's
+p_i is how likely a newcomer is to like item i, before anything is known of them, and tau and V are the taste map's
 (`training.embedme.taste`): tau . V_i is how much likelier than others this one is. The bracket is log(p_i + e +
 tau . V_i) to the first order, which a dot product can say; e keeps the step of rare items small. Without a taste
 map the bracket is log P(i). Of several vectors phi_k a user, the nearest counts (`training.embedme.late_interaction`).

@@ -2,7 +2,7 @@
 
 An item's place in the taste space and its popularity are counted; without likes there is nothing to count.
 What is written about the item says something of both. With g_i the language model's reading of item i, centred
-and scaled to length 1, n_i its likes, V_i its place in the taste space and p_i its share (`taste`, `prior`):
+and scaled to length 1, n_i its likes, V_i its place in the taste space and p_i its share (`taste_map`):
 
     B    = argmin sum_i w_i |B'g_i - V_i|^2 + ridge |B|^2              w_i = n_i / (n_i + 10)
     b    = the same for log(p_i + 1e-4) less its mean

@@ -7,6 +7,7 @@ space and what the items' texts lend.
 import torch
 from scipy.sparse import csr_array
 
+from training.bricks.implicit_als import AlsSettings
 from training.contract import FitContext
 from training.dataset import Dataset, binary, counts
 from training.embedme.batch import ProfileTokenizer
@@ -14,7 +15,7 @@ from training.embedme.config import EmbedMeConfig
 from training.embedme.item_text import ItemPlaces, ItemTextSettings, lend_text
 from training.embedme.own_tastes import OwnTasteSettings
 from training.embedme.pooler import FrozenPooler
-from training.embedme.prior import log_prior, newcomer_shares
+from training.embedme.prior import log_prior
 from training.embedme.task import Parts
 from training.embedme.taste import LearnedTaste, TasteSettings, learn_taste
 from training.embedme.taste_map import TasteMapSettings
@@ -24,9 +25,8 @@ def learn_known_taste(data: Dataset, settings: EmbedMeConfig, seed: int) -> Lear
     """Return the taste of the training rows; None where none is asked for, or too few users have both sides."""
     if not settings.n_target_tastes:
         return None
-    mapped = TasteMapSettings(
-        settings.n_interest_tastes, settings.n_target_tastes, settings.taste_ridge
-    )
+    target = AlsSettings(settings.n_target_tastes, settings.taste_l2, settings.taste_unliked)
+    mapped = TasteMapSettings(settings.n_interest_tastes, target, settings.taste_ridge)
     own = OwnTasteSettings(
         settings.n_own_tastes, settings.own_taste_ridge, settings.own_taste_weight
     )
@@ -35,11 +35,11 @@ def learn_known_taste(data: Dataset, settings: EmbedMeConfig, seed: int) -> Lear
 
 def place_items(parts: Parts, data: Dataset, context: FitContext) -> None:
     """Set what the item side of the dual encoder knows, in place."""
-    strength = parts.settings.prior_strength
     if parts.taste is None:
-        parts.module.log_prior.copy_(torch.from_numpy(log_prior(data, strength)))
+        prior = log_prior(data, parts.settings.prior_strength)
+        parts.module.log_prior.copy_(torch.from_numpy(prior))
         return
-    places = ItemPlaces(parts.taste.taste.item_tastes, newcomer_shares(data, strength))
+    places = ItemPlaces(parts.taste.taste.item_tastes, parts.taste.shares)
     if parts.settings.item_text_likes:
         places = _with_item_text(places, parts, data, context)
     parts.module.set_item_tastes(torch.from_numpy(places.tastes), torch.from_numpy(places.shares))

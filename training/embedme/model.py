@@ -3,7 +3,7 @@
     score(u, i) = phi(u) . psi(i) + s [ log(p_i + e) + tau(u) . V_i / (p_i + e) ]
 
 The first term is eq. 8: phi is the profile encoder, psi a table of item vectors. The bracket goes beyond the paper
-and may be switched off: p is how likely a newcomer is to like the item (`training.embedme.prior`), tau the user's
+and may be switched off: p is how likely a newcomer is to like the item (`training.embedme.taste_map`), tau the user's
 taste as the MeKB's numbers tell it (`training.embedme.taste`). All of it is one inner product,
 (phi, tau, 1) . (psi, s V / (p + e), s log(p + e)), so an index needs nothing else (of several phi a user the nearest to
 an item counts: `training.embedme.late_interaction`). Learned by the full softmax over

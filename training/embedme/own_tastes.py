@@ -30,8 +30,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from scipy.sparse import csr_array, diags_array, eye_array
 
+from training.bricks.singular_space import singular_space
 from training.dataset import Dataset, binary, counts, rows_of
-from training.embedme.taste_space import singular_space
 
 N_SWEEPS = 20
 """Of the two-way means in `usual_weights`; weights that are products are found long before."""

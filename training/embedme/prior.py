@@ -7,7 +7,7 @@ them: their counts are smoothed by those of all, which stand for `strength` of t
 import numpy as np
 from jaxtyping import Float64
 
-from training.dataset import Dataset, binary, counts
+from training.dataset import Dataset, binary
 from training.embedme.examples import n_source_positives
 
 
@@ -26,22 +26,3 @@ def log_prior(data: Dataset, strength: float | None) -> Float64[np.ndarray, " it
         return np.asarray(np.log(overall))
     liked = target[n_source_positives(data) > 0].sum(axis=0, dtype=np.float64)
     return np.asarray(np.log((liked + strength * overall) / (liked.sum() + strength)))
-
-
-def newcomer_shares(data: Dataset, strength: float | None) -> Float64[np.ndarray, " items"]:
-    """Return the share of users who like each item.
-
-    With N_all the users with target rows, c_all their counts, N and c those of them with source rows,
-
-        p(i) = (c(i) + m c_all(i) / N_all) / (N + m)            m = `strength` users; c_all / N_all for None
-    """
-    target = binary(data.interactions[data.target])
-    is_active = counts(target) > 0
-    overall = target.sum(axis=0, dtype=np.float64) / max(np.count_nonzero(is_active), 1)
-    if strength is None:
-        return np.asarray(overall)
-    is_like_a_newcomer = is_active & (n_source_positives(data) > 0)
-    liked = target[is_like_a_newcomer].sum(axis=0, dtype=np.float64)
-    return np.asarray(
-        (liked + strength * overall) / (np.count_nonzero(is_like_a_newcomer) + strength)
-    )

@@ -97,6 +97,8 @@ class LearnedTaste:
     folds: Int64[np.ndarray, " users"]
     """Of each training user's row: the fold it is in, `NO_FOLD` where the map was not fitted to it."""
     fold_maps: list[TasteMap]
+    shares: Float64[np.ndarray, " items"]
+    """p: how likely a newcomer is to like each item, before anything is known of them."""
 
     def training_tastes(
         self, user_rows: Int64[np.ndarray, " batch"], interests: csr_array
@@ -146,16 +148,17 @@ def learn_taste(data: Dataset, settings: TasteSettings, seed: int) -> LearnedTas
     if len(both) < 2 * N_FOLDS:
         return None
     spaces = learn_spaces(interests[np.flatnonzero(is_active)], target, settings.map)
-    known, liked = interests[both], target[both]
+    known, tastes = interests[both], spaces.user_tastes[both]
     folds = np.full(target.shape[0], NO_FOLD, dtype=np.int64)
     order = np.random.default_rng([seed, 3]).permutation(len(both))
     folds[both[order]] = np.arange(len(both)) % N_FOLDS
-    fold_maps = cross_fitted(spaces, known, liked, settings.map, folds[both])
-    slopes = foretold(fold_maps, known, liked, folds[both])
-    whole = fit_map(spaces, known, liked, settings.map)
+    fold_maps = cross_fitted(spaces, known, tastes, settings.map, folds[both])
+    slopes = foretold(fold_maps, known, tastes, folds[both])
+    whole = fit_map(spaces, known, tastes, settings.map)
     own = None if settings.own is None else learn_own_tastes(data, settings.own)
     return LearnedTaste(
         Taste(whole.shrunk(slopes), own),
         folds,
         [one.shrunk(slopes) for one in fold_maps],
+        np.maximum(spaces.item_tastes @ tastes.mean(axis=0), 0.0),
     )

@@ -4,19 +4,20 @@ A profile's text says what a person likes; who else likes it, and what these peo
 domain, no language model has read. That knowledge is in the interactions, most of it with people who know one
 domain only. With x(u) the interests of a user (one number an entity), scaled to length 1:
 
-    P    first k right singular vectors of x over all training users: what goes together
-    V    first m right singular vectors of the target rows of all training users: the target's taste space
-    z    = P'x / |P'x|                       f = (x, z)
-    y(u) = V'(t_u - p)                       t_u: target row, p: share of source-active users who like an item
-    W    = argmin sum_u |W'f(u) - y(u)|^2 + ridge |W|^2      over training users of both domains
-    c_j  = slope of y_j(u) on the prediction of a W that has not seen u, between 0 and 1
+    P     first k right singular vectors of x over all training users: what goes together
+    t, V  factors of the target rows of all training users (`training.bricks.implicit_als`): the target's taste space
+    z     = P'x / |P'x|                      f = (x, z)
+    y(u)  = t_u - mean t                     the mean over training users of both domains
+    W     = argmin sum_u |W'f(u) - y(u)|^2 + ridge |W|^2     over these users
+    c_j   = slope of y_j(u) on the prediction of a W that has not seen u, between 0 and 1
+    p_i   = mean t . V_i                     how likely a newcomer is to like item i, before anything is known of them
     taste score of item i = (c * W'f(u)) . V_i
 
-P learns from users without any target row, V from users without any source row, and only the small map W
+P learns from users without any target row, t and V from users without any source row, and only the small map W
 needs the users of both. A reduced-rank ridge regression (Izenman, Journal of Multivariate Analysis 1975) between
-two latent spaces, as in EMCDR (Man et al., IJCAI 2017), but linear and solved exactly (conjugate gradients). The
-slopes c shrink each dimension by how well it is foretold (Breiman and Friedman's "curds and whey", J. R. Stat. Soc. B 1997), so
-that m need not be chosen: what cannot be foretold goes silent.
+two latent spaces, as in EMCDR (Man et al., IJCAI 2017), but from what a person is interested in rather than from who they are, linear
+and solved exactly (conjugate gradients). The slopes c shrink each dimension by how well it is foretold (Breiman and Friedman's
+"curds and whey", J. R. Stat. Soc. B 1997), so that m need not be chosen: what cannot be foretold goes silent.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,8 @@ from jaxtyping import Float64, Int64
 from scipy.sparse import csr_array, diags_array, hstack
 from scipy.sparse.linalg import LinearOperator, cg
 
-from training.embedme.taste_space import singular_space
+from training.bricks.implicit_als import AlsSettings, implicit_factors
+from training.bricks.singular_space import singular_space
 
 SOLVER_TOLERANCE = 1e-6
 """Relative residual at which conjugate gradients stop: far below what a ranking can see."""
@@ -40,8 +42,8 @@ class TasteMapSettings:
 
     n_interest_tastes: int
     """k."""
-    n_target_tastes: int
-    """m."""
+    target: AlsSettings
+    """Of t and V; its number of factors is m."""
     ridge: float
 
 
@@ -77,46 +79,51 @@ class TasteSpaces:
     """The two spaces, before any map between them."""
 
     interest_basis: Float64[np.ndarray, "entities k"]
+    """P."""
+    user_tastes: Float64[np.ndarray, "users m"]
+    """t."""
     item_tastes: Float64[np.ndarray, "items m"]
+    """V."""
 
 
 def learn_spaces(
     interests: csr_array, target: csr_array, settings: TasteMapSettings
 ) -> TasteSpaces:
-    """Return P and V.
+    """Return P, t and V.
 
     Args:
-        interests: Shape (users, entities): training users, of whatever domain.
-        target: Shape (users, items): their binary target rows.
+        interests: Shape (others, entities): training users, of whatever domain.
+        target: Shape (users, items): the binary target rows of those and others.
         settings: Sizes; cut to what the matrices can give.
     """
-    return TasteSpaces(
-        singular_space(unit_rows(interests), settings.n_interest_tastes).vectors,
-        singular_space(target, settings.n_target_tastes).vectors,
-    )
+    factors = implicit_factors(target, settings.target)
+    basis = singular_space(unit_rows(interests), settings.n_interest_tastes).vectors
+    return TasteSpaces(basis, factors.users, factors.items)
 
 
 def fit_map(
-    spaces: TasteSpaces, interests: csr_array, liked: csr_array, settings: TasteMapSettings
+    spaces: TasteSpaces,
+    interests: csr_array,
+    tastes: Float64[np.ndarray, "users m"],
+    settings: TasteMapSettings,
 ) -> TasteMap:
     """Return the taste map of users of both domains.
 
     Args:
         spaces: P and V.
         interests: Shape (users, entities): the users' interests without their target rows.
-        liked: Shape (users, items): their target rows.
+        tastes: Their t.
         settings: The ridge.
     """
     x = unit_rows(interests)
     features = csr_array(hstack([x, csr_array(_tastes(x, spaces.interest_basis))], format="csr"))
     n_features, n_entities = features.shape[1], x.shape[1]
-    wanted = (liked - np.asarray(liked.mean(axis=0))[None, :]) @ spaces.item_tastes
     normal = LinearOperator(
         (n_features, n_features),
         matvec=lambda w: features.T @ (features @ w) + settings.ridge * w,
         dtype=np.float64,
     )
-    moments = features.T @ np.asarray(wanted)
+    moments = features.T @ (tastes - tastes.mean(axis=0))
     solved = [cg(normal, column, rtol=SOLVER_TOLERANCE)[0] for column in moments.T]
     weights = np.stack(solved, axis=1) if solved else np.zeros((n_features, 0))
     return TasteMap(
@@ -127,7 +134,7 @@ def fit_map(
 def cross_fitted(
     spaces: TasteSpaces,
     interests: csr_array,
-    liked: csr_array,
+    tastes: Float64[np.ndarray, "users m"],
     settings: TasteMapSettings,
     folds: Int64[np.ndarray, " users"],
 ) -> list[TasteMap]:
@@ -137,7 +144,7 @@ def cross_fitted(
     not been fitted to the very likes it is asked for.
     """
     return [
-        fit_map(spaces, interests[folds != fold], liked[folds != fold], settings)
+        fit_map(spaces, interests[folds != fold], tastes[folds != fold], settings)
         for fold in range(int(folds.max(initial=-1)) + 1)
     ]
 
@@ -145,7 +152,7 @@ def cross_fitted(
 def foretold(
     fold_maps: Sequence[TasteMap],
     interests: csr_array,
-    liked: csr_array,
+    tastes: Float64[np.ndarray, "users m"],
     folds: Int64[np.ndarray, " users"],
 ) -> Float64[np.ndarray, " m"]:
     """Return c: the slope of each wanted dimension on its cross-fitted prediction, between 0 and 1.
@@ -153,11 +160,10 @@ def foretold(
     Args:
         fold_maps: Of `cross_fitted`.
         interests: Shape (users, entities), of the users they were learned from.
-        liked: Shape (users, items): their target rows.
+        tastes: Their t.
         folds: Their folds.
     """
-    item_tastes = fold_maps[0].item_tastes
-    wanted = np.asarray((liked - np.asarray(liked.mean(axis=0))[None, :]) @ item_tastes)
+    wanted = tastes - tastes.mean(axis=0)
     predicted = np.empty_like(wanted)
     for fold, one in enumerate(fold_maps):
         own = np.flatnonzero(folds == fold)
