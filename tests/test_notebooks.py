@@ -53,7 +53,7 @@ def test_a_notebook_runs_and_ends_in_something_to_look_at(path, project, tmp_pat
     )
     NotebookClient(
         notebook,
-        timeout=120,
+        timeout=300,
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     ).execute()

@@ -228,7 +228,7 @@ class TestExplain:
             one = everything[place]
             found = asked(client, "/explain", history=history, item=one["item"])
             assert found["rank"] == one["rank"]
-            assert found["score"] == pytest.approx(one["score"], abs=1e-5)
+            assert found["score"] == pytest.approx(one["score"], rel=1e-6, abs=1e-5)
             assert found["n_items"] == len(everything)
             sizes = [abs(reason["contribution"]) for reason in found["reasons"]]
             assert sizes == sorted(sizes, reverse=True)
