@@ -93,8 +93,8 @@ PEER_SPACES: dict[str, Space] = {
         "connect_way": Choice(("concat", "mean")),
     },
 }
-"""The peer's settings that a search draws, around its defaults and as wide as ours. EMCDR's and DCDCSR's other loss is not
-among them: with it they end in a KeyError, since what a batch holds is fixed with the class."""
+"""The peer's settings that a search draws, around its defaults and as wide as ours. EMCDR's other loss is not
+among them: with it it ends in a KeyError."""
 Pairs = Sequence[tuple[str, str]]
 
 
