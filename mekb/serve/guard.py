@@ -68,12 +68,12 @@ class Guard:
             response = problem_response(problem.status, problem.detail, problem.headers)
             await response(scope, receive, answer.send)
         except Exception:
-            number = secrets.token_hex(4)  # whoever reports it can be found in the log
-            _LOGGER.exception("a request failed: error %s", number)
+            error_id = secrets.token_hex(4)  # whoever reports it can be found in the log
+            _LOGGER.exception("a request failed: error %s", error_id)
             if not answer.status:
                 response = problem_response(
                     HTTPStatus.INTERNAL_SERVER_ERROR,
-                    f"something failed here; it is in the log as error {number}",
+                    f"something failed here; it is in the log as error {error_id}",
                 )
                 await response(scope, receive, answer.send)
         finally:

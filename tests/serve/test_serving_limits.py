@@ -267,9 +267,9 @@ class TestOverload:
             detail = check_problem(opened.post("/link", json={"text": "x"}), 500)
         assert "secret" not in detail
         assert "ZeroDivisionError" in caplog.text
-        number = detail.rpartition(" ")[2]
-        assert re.fullmatch("[0-9a-f]{8}", number)
-        assert f"a request failed: error {number}" in caplog.text
+        error_id = detail.rpartition(" ")[2]
+        assert re.fullmatch("[0-9a-f]{8}", error_id)
+        assert f"a request failed: error {error_id}" in caplog.text
 
 
 class TestAnswersAreData:

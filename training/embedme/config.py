@@ -106,11 +106,12 @@ class EmbedMeConfig(LoopConfig):
     head_patience: PositiveInt | None = 6
     """Epochs without a better validation that end the warm start."""
     n_target_tastes: int = Field(default=0, ge=0)
-    """Dimensions of the target's taste space, m of `taste_map`; 0 leaves the taste map out, as the paper does. On folds 0
-    and 1 of Amazon-KG 64 rank a little worse than 128, 256 as well."""
+    """Dimensions of the target's taste space, m of `taste_map`; 0 leaves the taste map out, as the paper does. On fold 0
+    of Amazon-KG 64 lose up to .006 of NDCG@10 among 999 negatives, and 256 rank as 128 do at several times the cost."""
     taste_l2: PositiveFloat = 0.01
-    """l2 of that space's factors (`training.bricks.implicit_als`). On the same folds and the sample world .005 and .015 lose
-    up to .004 of NDCG@10 among sampled items in one world each and gain as much in none; .02 loses .07 in the sample world."""
+    """l2 of that space's factors (`training.bricks.implicit_als`). NDCG@10 among sampled items: in the sample
+    world .015 loses .005 and, with `taste_unliked` 20, .005 gains .007 and .02 loses .07; on folds 0 and 1 of Amazon-KG .005
+    loses up to .004, .015 gains up to .002."""
     taste_unliked: PositiveFloat = 10.0
     """What all pairs without a like weigh in it, over what the likes do; 20 loses .006 in the sample world, and is as good
     on Amazon-KG."""

@@ -1,4 +1,4 @@
-"""How likely a newcomer is to like each item: popularity, among those a newcomer resembles.
+"""How likely a newcomer is to like each item where there is no taste map: popularity, among those a newcomer resembles.
 
 A zero-shot user resembles the users with source rows more than the target's regulars do, but there are few of
 them: their counts are smoothed by those of all, which stand for `strength` of them.
