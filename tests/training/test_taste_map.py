@@ -11,10 +11,11 @@ from training.embedme.taste_map import (
     fit_map,
     foretold,
     learn_spaces,
-    unit_rows,
 )
 
-SETTINGS = TasteMapSettings(3, AlsSettings(2, l2=0.01, unliked=3.0), ridge=0.7)
+SETTINGS = TasteMapSettings(
+    AlsSettings(3, l2=0.02, unliked=5.0), AlsSettings(2, l2=0.01, unliked=3.0), ridge=0.7
+)
 
 
 @pytest.fixture
@@ -33,13 +34,12 @@ def features(interests: csr_array, basis: np.ndarray) -> np.ndarray:
     return np.hstack([x, z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)])
 
 
-def test_the_spaces_are_singular_vectors_of_interests_and_factors_of_likes(users):
+def test_the_spaces_are_factors_of_who_is_interested_at_all_and_of_likes(users):
     interests, liked = users
     spaces = learn_spaces(interests, liked, SETTINGS)
-    basis = spaces.interest_basis
-    expected = np.linalg.svd(unit_rows(interests).toarray())[2][: basis.shape[1]].T
-    assert np.abs(expected.T @ basis).round(6).tolist() == np.eye(basis.shape[1]).tolist()
-    assert (basis[np.abs(basis).argmax(axis=0), np.arange(basis.shape[1])] > 0).all()
+    at_all = csr_array((interests.toarray() > 0).astype(np.float32))
+    assert np.array_equal(spaces.interest_basis, implicit_factors(at_all, SETTINGS.interests).items)
+    assert spaces.interest_basis.shape == (12, 3)
     factors = implicit_factors(liked, SETTINGS.target)
     assert np.array_equal(spaces.user_tastes, factors.users)
     assert np.array_equal(spaces.item_tastes, factors.items)
@@ -101,7 +101,8 @@ def test_source_only_and_target_only_people_teach_the_map_what_goes_together():
     both = ([[1, 0, 0, 0], [0, 0, 1, 0]], [[1, 0, 0, 0], [0, 0, 1, 0]])
     interests = csr_array(np.vstack([source_only, np.zeros((60, 4)), both[0]]).astype(float))
     liked = csr_array(np.vstack([np.zeros((60, 4)), target_only, both[1]]).astype(np.float32))
-    settings = TasteMapSettings(2, AlsSettings(2, l2=0.001, unliked=3.0), ridge=0.1)
+    of_both = AlsSettings(2, l2=0.001, unliked=3.0)
+    settings = TasteMapSettings(of_both, of_both, ridge=0.1)
     spaces = learn_spaces(interests, liked, settings)
     fitted = fit_map(spaces, interests[-2:], spaces.user_tastes[-2:], settings)
     newcomer = csr_array(np.array([[0.0, 1.0, 0.0, 0.0]]))
@@ -138,7 +139,9 @@ def test_what_cannot_be_foretold_goes_silent():
         likes[user, rng.choice(10, 7, replace=False) + 10 * side[user]] = 1
         likes[user, rng.choice(10, 4, replace=False) + 20 + 10 * coin[user]] = 1
     interests = csr_array(np.eye(2)[side] * 0.9 + 0.1)
-    settings = TasteMapSettings(2, AlsSettings(3, l2=0.001, unliked=20.0), ridge=1.0)
+    settings = TasteMapSettings(
+        AlsSettings(2, l2=0.001, unliked=20.0), AlsSettings(3, l2=0.001, unliked=20.0), ridge=1.0
+    )
     spaces = learn_spaces(interests, csr_array(likes), settings)
     folds = np.arange(600) % 5
     maps = cross_fitted(spaces, interests, spaces.user_tastes, settings, folds)

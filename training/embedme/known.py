@@ -25,8 +25,11 @@ def learn_known_taste(data: Dataset, settings: EmbedMeConfig, seed: int) -> Lear
     """Return the taste of the training rows; None where none is asked for, or too few users have both sides."""
     if not settings.n_target_tastes:
         return None
-    target = AlsSettings(settings.n_target_tastes, settings.taste_l2, settings.taste_unliked)
-    mapped = TasteMapSettings(settings.n_interest_tastes, target, settings.taste_ridge)
+    interests, target = (
+        AlsSettings(size, settings.taste_l2, settings.taste_unliked)
+        for size in (settings.n_interest_tastes, settings.n_target_tastes)
+    )
+    mapped = TasteMapSettings(interests, target, settings.taste_ridge)
     own = OwnTasteSettings(
         settings.n_own_tastes, settings.own_taste_ridge, settings.own_taste_weight
     )

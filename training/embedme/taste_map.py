@@ -4,8 +4,9 @@ A profile's text says what a person likes; who else likes it, and what these peo
 domain, no language model has read. That knowledge is in the interactions, most of it with people who know one
 domain only. With x(u) the interests of a user (one number an entity), scaled to length 1:
 
-    P     first k right singular vectors of x over all training users: what goes together
-    t, V  factors of the target rows of all training users (`training.bricks.implicit_als`): the target's taste space
+    P     factors of entities, from who of all training users is interested in what at all: what goes together
+    t, V  factors of users and items, from the target rows of all training users: the target's taste space
+          (both by alternating least squares, `training.bricks.implicit_als`)
     z     = P'x / |P'x|                      f = (x, z)
     y(u)  = t_u - mean t                     the mean over training users of both domains
     W     = argmin sum_u |W'f(u) - y(u)|^2 + ridge |W|^2     over these users
@@ -29,7 +30,7 @@ from scipy.sparse import csr_array, diags_array, hstack
 from scipy.sparse.linalg import LinearOperator, cg
 
 from training.bricks.implicit_als import AlsSettings, implicit_factors
-from training.bricks.singular_space import singular_space
+from training.dataset import binary
 
 SOLVER_TOLERANCE = 1e-6
 """Relative residual at which conjugate gradients stop: far below what a ranking can see."""
@@ -40,8 +41,8 @@ SMALLEST_NORM = 1e-12
 class TasteMapSettings:
     """Sizes and shrinkage; see `EmbedMeConfig` for where the numbers come from."""
 
-    n_interest_tastes: int
-    """k."""
+    interests: AlsSettings
+    """Of P; its number of factors is k."""
     target: AlsSettings
     """Of t and V; its number of factors is m."""
     ridge: float
@@ -97,7 +98,7 @@ def learn_spaces(
         settings: Sizes; cut to what the matrices can give.
     """
     factors = implicit_factors(target, settings.target)
-    basis = singular_space(unit_rows(interests), settings.n_interest_tastes).vectors
+    basis = implicit_factors(binary(interests), settings.interests).items
     return TasteSpaces(basis, factors.users, factors.items)
 
 
