@@ -18,6 +18,8 @@ from training.dataset import rows_of
 from training.loop import Batch
 
 WORD = re.compile(r"\w+")
+SMALLEST_LENGTH = 1e-12
+"""Of a row: one of stored zeros is not divided by 0."""
 
 
 def frequent_columns(matrix: csr_array, n_columns: int) -> Int64[np.ndarray, " columns"]:
@@ -31,10 +33,14 @@ def frequent_columns(matrix: csr_array, n_columns: int) -> Int64[np.ndarray, " c
 
 
 def unit_rows(matrix: csr_array) -> csr_array:
-    """Return the matrix with rows of length 1; empty rows stay empty."""
+    """Return the matrix with rows of length 1, in its own precision; empty rows stay empty.
+
+    >>> unit_rows(csr_array(np.array([[3.0, 4.0], [0.0, 0.0]]))).toarray().round(6).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)))
-    scaled = matrix.astype(np.float32)
-    scaled.data = (scaled.data / lengths[rows_of(matrix)]).astype(np.float32)
+    scaled: csr_array = matrix.astype(np.result_type(matrix.dtype, np.float32))
+    scaled.data /= np.maximum(lengths, SMALLEST_LENGTH)[rows_of(matrix)]
     return scaled
 
 

@@ -20,7 +20,7 @@ DENSE_SHARE = 8
 
 
 @dataclass(frozen=True)
-class TasteSpace:
+class SingularSpace:
     """Singular vectors by falling strength."""
 
     vectors: Float64[np.ndarray, "columns m"]
@@ -28,12 +28,8 @@ class TasteSpace:
     strengths: Float64[np.ndarray, " m"]
     """The singular values."""
 
-    def first(self, n: int) -> "TasteSpace":
-        """Return the space of the first n dimensions."""
-        return TasteSpace(np.ascontiguousarray(self.vectors[:, :n]), self.strengths[:n])
 
-
-def singular_space(matrix: csr_array, n_wanted: int) -> TasteSpace:
+def singular_space(matrix: csr_array, n_wanted: int) -> SingularSpace:
     """Return the first right singular vectors; fewer than wanted where the matrix has not so many.
 
     Args:
@@ -42,7 +38,7 @@ def singular_space(matrix: csr_array, n_wanted: int) -> TasteSpace:
     """
     n_vectors = min(n_wanted, min(matrix.shape) - 1)
     if n_vectors < 1 or matrix.nnz == 0:
-        return TasteSpace(np.zeros((matrix.shape[1], 0)), np.zeros(0))
+        return SingularSpace(np.zeros((matrix.shape[1], 0)), np.zeros(0))
     if min(matrix.shape) <= min(DENSE_SHARE * n_vectors, MOST_DENSE_ROWS):
         return _dense(matrix.astype(np.float64), n_vectors)
     start = np.ones(min(matrix.shape))  # ARPACK starts from a random vector unless it is told
@@ -51,7 +47,7 @@ def singular_space(matrix: csr_array, n_wanted: int) -> TasteSpace:
     return _told_apart(rows[order].T, values[order])
 
 
-def _dense(matrix: csr_array, n_vectors: int) -> TasteSpace:
+def _dense(matrix: csr_array, n_vectors: int) -> SingularSpace:
     """Return the same by the eigenvectors of the smaller Gram matrix."""
     n_users, n_columns = matrix.shape
     gram = (matrix.T @ matrix if n_columns <= n_users else matrix @ matrix.T).toarray()
@@ -65,9 +61,9 @@ def _dense(matrix: csr_array, n_vectors: int) -> TasteSpace:
 
 def _told_apart(
     vectors: Float64[np.ndarray, "columns m"], values: Float64[np.ndarray, " m"]
-) -> TasteSpace:
+) -> SingularSpace:
     """Return the vectors with their signs fixed, without those of no strength, which are any that are left."""
     is_kept = values > values[0] * LEAST_STRENGTH
     vectors, values = vectors[:, is_kept], values[is_kept]
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
-    return TasteSpace(np.ascontiguousarray(vectors * np.where(largest < 0, -1.0, 1.0)), values)
+    return SingularSpace(np.ascontiguousarray(vectors * np.where(largest < 0, -1.0, 1.0)), values)

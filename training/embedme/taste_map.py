@@ -26,9 +26,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.sparse import csr_array, diags_array, hstack
+from scipy.sparse import csr_array, hstack
 from scipy.sparse.linalg import LinearOperator, cg
 
+from training.bricks.features import unit_rows
 from training.bricks.implicit_als import AlsSettings, implicit_factors
 from training.dataset import binary
 
@@ -63,7 +64,7 @@ class TasteMap:
 
     def user_tastes(self, interests: csr_array) -> Float64[np.ndarray, "users m"]:
         """Return W'f of each row of interests; zeros for a row without any."""
-        x = unit_rows(interests)
+        x = unit_rows(interests.astype(np.float64))
         return np.asarray(
             x @ self.from_interests + _tastes(x, self.interest_basis) @ self.from_tastes
         )
@@ -116,7 +117,7 @@ def fit_map(
         tastes: Their t.
         settings: The ridge.
     """
-    x = unit_rows(interests)
+    x = unit_rows(interests.astype(np.float64))
     features = csr_array(hstack([x, csr_array(_tastes(x, spaces.interest_basis))], format="csr"))
     n_features, n_entities = features.shape[1], x.shape[1]
     normal = LinearOperator(
@@ -173,17 +174,6 @@ def foretold(
     slopes: np.ndarray = (predicted * wanted).sum(axis=0) / np.maximum(power, SMALLEST_NORM)
     clipped: np.ndarray = np.clip(slopes, 0.0, 1.0)
     return clipped
-
-
-def unit_rows(matrix: csr_array) -> csr_array:
-    """Return rows scaled to length 1; an empty row stays empty.
-
-    >>> unit_rows(csr_array(np.array([[3.0, 4.0], [0.0, 0.0]]))).toarray().round(6).tolist()
-    [[0.6, 0.8], [0.0, 0.0]]
-    """
-    values = matrix.astype(np.float64)
-    norms = np.sqrt(np.asarray(values.multiply(values).sum(axis=1)).ravel())
-    return csr_array(diags_array(1.0 / np.maximum(norms, SMALLEST_NORM)) @ values)
 
 
 def _tastes(
