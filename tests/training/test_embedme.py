@@ -248,7 +248,14 @@ class TestModel:
         report = EmbedMe(quick).fit(data, FitContext())
         assert "24 examples of the last epoch had no profile text" in report.notes[0]
 
-    def test_cold_items_are_flagged_and_finite(self, world, settings):
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({}, "their vectors are not learned"),
+            ({"n_target_tastes": 4, "item_text_likes": 3.0}, "their texts place them"),
+        ],
+    )
+    def test_cold_items_are_flagged_and_finite(self, world, settings, changed, said):
         films = world.data.interactions["films"].toarray()
         films[:, 3] = 0
         data = replace(
@@ -256,9 +263,9 @@ class TestModel:
             interactions={**world.data.interactions, "films": csr_array(films)},
             valid=None,
         )
-        model = EmbedMe(EmbedMeConfig(**{**settings("embedme"), "epochs": 1}))
+        model = EmbedMe(EmbedMeConfig(**{**settings("embedme"), "epochs": 1, **changed}))
         report = model.fit(data, FitContext())
-        assert "1 of 18 items have no training row" in report.notes[-1]
+        assert report.notes[-1] == f"1 of 18 items have no training row: {said}"
         assert np.isfinite(model.item_vectors()).all()
 
     def test_the_prior_is_one_more_dimension(self, world, settings):

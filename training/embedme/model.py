@@ -121,10 +121,12 @@ class EmbedMe(VectorRecommender):
         report = learn_in_steps(task, parts, data, context)
         self.module.eval()
         n_cold = int(np.count_nonzero(n_liked == 0))
+        places_new = self._taste is not None and self.settings.item_text_likes > 0
         notes = [
             *report.notes,
             f"{task.n_skipped} examples of the last epoch had no profile text and were skipped",
-            f"{n_cold} of {len(n_liked)} items have no training row: their vectors are not learned",
+            f"{n_cold} of {len(n_liked)} items have no training row: "
+            + ("their texts place them" if places_new else "their vectors are not learned"),
         ]
         return replace(report, notes=tuple(notes))
 
