@@ -38,6 +38,8 @@ def differences(shown, found, *, exact, path=""):
     if isinstance(shown, list):
         if len(shown) > len(found):
             return [f"{path}: {len(found)} of {len(shown)}"]
+        if not exact:
+            found = in_order_of(shown, found)
         pairs = enumerate(zip(shown, found, strict=False))
         return [
             line
@@ -48,6 +50,19 @@ def differences(shown, found, *, exact, path=""):
         return [] if isinstance(found, type(shown)) else [f"{path}: {found!r}"]
     same = found == pytest.approx(shown) if isinstance(shown, float) else found == shown
     return [] if same else [f"{path}: {found!r}, shown {shown!r}"]
+
+
+def in_order_of(shown, found):
+    """Return what is found with the interests that are shown first, in their order: it is the model's."""
+    if not all(isinstance(one, dict) and "entity_id" in one for one in [*shown, *found]):
+        return found
+    wanted = [one["entity_id"] for one in shown]
+    return sorted(
+        found,
+        key=lambda one: (
+            wanted.index(one["entity_id"]) if one["entity_id"] in wanted else len(wanted)
+        ),
+    )
 
 
 EXAMPLES = SHOWN.findall(PAGE)
@@ -72,6 +87,10 @@ def test_the_check_finds_what_differs():
     assert differences(shown, {"a": []}, exact=False)
     assert differences(shown, {"a": [{"b": 1.1, "title": "x"}]}, exact=False)
     assert differences(shown, {}, exact=False)
+    reasons = [{"entity_id": 1, "n": 3}, {"entity_id": 2, "n": 4}]
+    assert not differences(reasons, reasons[::-1], exact=False)
+    assert differences(reasons, reasons[::-1], exact=True)
+    assert differences(reasons, [reasons[0], {"entity_id": 3, "n": 4}], exact=False)
 
 
 def test_every_route_stands_in_it(client):
